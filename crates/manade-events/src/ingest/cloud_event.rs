@@ -1,0 +1,126 @@
+//! CloudEvents 1.0 over HTTP (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
+
+use base64::Engine as _;
+
+use super::{Accepted, LineError, element_end, elements, one_error, push_line, split_document};
+use crate::decoder::describe;
+use crate::json::{Kind, Value, parse, write_string};
+use crate::scan::{check_event, skip_space};
+
+/// What every CloudEvent has.
+const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
+
+struct CloudEvent {
+    data: Vec<u8>,
+    /// A JSON object.
+    attributes: String,
+    identity: (String, String),
+}
+
+pub(super) fn structured(text: &str) -> Result<Accepted, Vec<LineError>> {
+    let start = skip_space(text.as_bytes(), 0);
+    let end = element_end(text, start, 1)?;
+    if skip_space(text.as_bytes(), end) < text.len() {
+        return Err(one_error(1, "text behind the event"));
+    }
+    let event = read(&text[start..end]).map_err(|reason| one_error(1, reason))?;
+    let identity = Some(event.identity.clone());
+    Ok(Accepted { identity, ..accept(vec![event]) })
+}
+
+pub(super) fn batch(text: &str) -> Result<Accepted, Vec<LineError>> {
+    let start = skip_space(text.as_bytes(), 0);
+    if text.as_bytes().get(start) != Some(&b'[') {
+        return Err(one_error(1, "a batch of CloudEvents is an array"));
+    }
+    let (elements, mut errors) = elements(text, start)?;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut events = Vec::with_capacity(elements.len());
+    for (index, element) in elements.into_iter().enumerate() {
+        match read(element) {
+            Ok(event) => events.push(event),
+            Err(reason) => errors.push(LineError { line: index + 1, reason }),
+        }
+    }
+    if errors.is_empty() { Ok(accept(events)) } else { Err(errors) }
+}
+
+pub(super) fn binary(text: &str, attributes: &[(String, String)]) -> Result<Accepted, Vec<LineError>> {
+    let find = |name: &str| attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    check_required(find).map_err(|reason| one_error(1, reason))?;
+    if text.as_bytes().get(skip_space(text.as_bytes(), 0)) != Some(&b'{') {
+        return Err(one_error(1, "the data of the CloudEvent is not a JSON object"));
+    }
+    let mut accepted = split_document(text)?;
+    let mut json = String::from("{");
+    for (key, value) in attributes {
+        push_member(key, |out| write_string(value, out), &mut json);
+    }
+    json.push('}');
+    accepted.meta = Some(vec![Some(json)]);
+    accepted.identity = find("source").zip(find("id")).map(|(source, id)| (source.to_owned(), id.to_owned()));
+    Ok(accepted)
+}
+
+fn accept(events: Vec<CloudEvent>) -> Accepted {
+    let mut data = Vec::new();
+    for event in &events {
+        push_line(&event.data, &mut data);
+    }
+    let mut accepted = Accepted::lines(data, events.len());
+    accepted.meta = Some(events.into_iter().map(|event| Some(event.attributes)).collect());
+    accepted
+}
+
+fn read(text: &str) -> Result<CloudEvent, String> {
+    let event = parse(text).map_err(|fault| describe(&fault, text))?;
+    let Kind::Object(members) = &event.kind else { return Err("not a JSON object".to_owned()) };
+    let find = |name: &str| match &event.member(name)?.kind {
+        Kind::String(value) => Some(&**value),
+        _ => None,
+    };
+    check_required(find)?;
+    let mut attributes = String::from("{");
+    for (key, value) in members {
+        if key != "data" && key != "data_base64" {
+            push_member(key, |out| out.push_str(&text[value.span.clone()]), &mut attributes);
+        }
+    }
+    attributes.push('}');
+    let identity = (find("source").unwrap_or_default().to_owned(), find("id").unwrap_or_default().to_owned());
+    Ok(CloudEvent { data: data(text, &event)?, attributes, identity })
+}
+
+fn data(text: &str, event: &Value<'_>) -> Result<Vec<u8>, String> {
+    let not_an_object = || "the data of the CloudEvent is not a JSON object".to_owned();
+    if let Some(data) = event.member("data") {
+        let Kind::Object(_) = &data.kind else { return Err(not_an_object()) };
+        return Ok(text[data.span.clone()].as_bytes().to_vec());
+    }
+    let Some(Kind::String(base64)) = event.member("data_base64").map(|data| &data.kind) else {
+        return Err("the CloudEvent has no data".to_owned());
+    };
+    let data = base64::engine::general_purpose::STANDARD.decode(&**base64);
+    let data = data.map_err(|_| "data_base64 is not base64".to_owned())?;
+    let valid = simdutf8::basic::from_utf8(&data).is_ok() && check_event(&data).is_ok();
+    if valid { Ok(data) } else { Err(not_an_object()) }
+}
+
+fn check_required<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
+    match REQUIRED.into_iter().find(|name| find(name).is_none_or(str::is_empty)) {
+        Some(name) => Err(format!("the CloudEvent has no attribute {name}")),
+        None if find("specversion") != Some("1.0") => Err("the CloudEvent's specversion is not 1.0".to_owned()),
+        None => Ok(()),
+    }
+}
+
+fn push_member(key: &str, value: impl FnOnce(&mut String), out: &mut String) {
+    if out.len() > 1 {
+        out.push(',');
+    }
+    write_string(key, out);
+    out.push(':');
+    value(out);
+}

@@ -1,0 +1,1 @@
+//! Nothing but pinned features: see this package's manifest.

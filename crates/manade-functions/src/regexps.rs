@@ -1,0 +1,300 @@
+//! Functions of regular expressions. The syntax is that of the `regex` crate: linear time, no look-around and no
+//! back references, which are errors that say so.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayBuilder, ArrayRef, StringViewBuilder};
+use arrow::datatypes::{DataType, Int32Type};
+use datafusion::common::{DataFusionError, Result, exec_err};
+use regex::Regex;
+
+use crate::columns::{At, Lists, booleans, ints, numbers, strings, text_lists, texts};
+use crate::function::Arg::{Int, Text};
+use crate::function::{Function, Returns};
+use crate::types::list_of;
+
+const DIFFERENCE: &str = "no look-around or back references; \\d, \\w and \\s match Unicode";
+const TEXT: Returns = Returns::Is(|| DataType::Utf8View);
+const INT: Returns = Returns::Is(|| DataType::Int32);
+
+pub(crate) static FUNCTIONS: &[Function] = &[
+    Function::new("regexp_like", &[Text, Text], Returns::Is(|| DataType::Boolean), |args, _| {
+        let mut patterns = Patterns::new(&args[1])?;
+        let text = strings(&args[0]);
+        booleans(text.len(), |i| Some(patterns.at(i)?.is_match(text.at(i)?)))
+    })
+    .aliases(&["rlike", "regexp"])
+    .doc("regexp_like(text, pattern)", "Whether a pattern occurs in a text; also text RLIKE pattern.")
+    .differs(DIFFERENCE),
+    Function::new("regexp_extract", &[Text, Text, Int], TEXT, regexp_extract)
+        .optional(1)
+        .doc("regexp_extract(text, pattern[, group])", "A group (1) of the first match; empty if there is none.")
+        .differs(DIFFERENCE),
+    Function::new("regexp_extract_all", &[Text, Text, Int], Returns::Is(|| list_of(DataType::Utf8View)), |args, _| {
+        let mut patterns = Patterns::new(&args[1])?;
+        patterns.check_groups(args)?;
+        let text = strings(&args[0]);
+        text_lists(text.len(), |i, out| {
+            let (pattern, text, group) = (patterns.at(i)?, text.at(i)?, group_at(args, i)?);
+            for found in pattern.captures_iter(text) {
+                out.append_value(found.get(group).map_or("", |m| m.as_str()));
+            }
+            Some(())
+        })
+    })
+    .optional(1)
+    .doc("regexp_extract_all(text, pattern[, group])", "A group (1) of every match.")
+    .differs(DIFFERENCE),
+    Function::new("regexp_replace", &[Text, Text, Text, Int], TEXT, regexp_replace)
+        .optional(1)
+        .doc("regexp_replace(text, pattern, with[, from])", "text with every match replaced; $1 is the first group.")
+        .differs(DIFFERENCE),
+    Function::new("regexp_count", &[Text, Text], INT, |args, t| {
+        let mut patterns = Patterns::new(&args[1])?;
+        let text = strings(&args[0]);
+        numbers::<Int32Type>(text.len(), t, |i| Some(patterns.at(i)?.find_iter(text.at(i)?).count() as i32))
+    })
+    .doc("regexp_count(text, pattern)", "Number of matches.")
+    .differs(DIFFERENCE),
+    Function::new("regexp_substr", &[Text, Text], TEXT, |args, _| {
+        let mut patterns = Patterns::new(&args[1])?;
+        let text = strings(&args[0]);
+        texts(text.len(), |i| patterns.at(i)?.find(text.at(i)?).map(|m| m.as_str()))
+    })
+    .doc("regexp_substr(text, pattern)", "The first match, null if there is none.")
+    .differs(DIFFERENCE),
+    Function::new("regexp_instr", &[Text, Text, Int], INT, |args, t| {
+        let mut patterns = Patterns::new(&args[1])?;
+        let text = strings(&args[0]);
+        numbers::<Int32Type>(text.len(), t, |i| {
+            let text = text.at(i)?;
+            let found = patterns.at(i)?.find(text);
+            Some(found.map_or(0, |m| text[..m.start()].chars().count() as i32 + 1))
+        })
+    })
+    .optional(1)
+    .doc("regexp_instr(text, pattern)", "Position of the first match, 0 if there is none.")
+    .differs(DIFFERENCE),
+    Function::new("split", &[Text, Text, Int], Returns::Is(|| list_of(DataType::Utf8View)), split)
+        .optional(1)
+        .doc("split(text, pattern[, limit])", "Parts between the matches, at most limit of them.")
+        .differs(DIFFERENCE),
+];
+
+/// The compiled patterns of a column: compiled anew only where the text changes.
+struct Patterns<'a> {
+    column: &'a ArrayRef,
+    compiled: Vec<Regex>,
+    of_row: Option<Vec<u32>>,
+}
+
+impl<'a> Patterns<'a> {
+    fn new(column: &'a ArrayRef) -> Result<Self> {
+        let texts = strings(column);
+        let mut patterns = Self { column, compiled: Vec::new(), of_row: None };
+        let mut of_row = Vec::with_capacity(texts.len());
+        let mut known: Vec<&str> = Vec::new();
+        for row in 0..texts.len() {
+            let text = texts.at(row).unwrap_or("");
+            // Nearly always one pattern: the last one is looked at first.
+            let index = if let Some(index) = known.iter().rposition(|k| *k == text) {
+                index
+            } else {
+                known.push(text);
+                patterns.compiled.push(compile(text)?);
+                known.len() - 1
+            };
+            of_row.push(index as u32);
+        }
+        if known.len() > 1 {
+            patterns.of_row = Some(of_row);
+        }
+        Ok(patterns)
+    }
+
+    fn at(&mut self, row: usize) -> Option<&Regex> {
+        self.column.is_valid(row).then_some(())?;
+        let index = self.of_row.as_ref().map_or(0, |rows| rows[row] as usize);
+        self.compiled.get(index)
+    }
+
+    fn check_groups(&mut self, args: &[ArrayRef]) -> Result<()> {
+        for row in 0..args[0].len() {
+            if let (Some(pattern), Some(group)) = (self.at(row), group_at(args, row))
+                && group >= pattern.captures_len()
+            {
+                return exec_err!("pattern {pattern} has {} groups, not {group}", pattern.captures_len() - 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Java's pattern as a Rust regular expression.
+fn compile(pattern: &str) -> Result<Regex> {
+    Regex::new(pattern).map_err(|e| DataFusionError::Execution(format!("pattern '{pattern}': {e}")))
+}
+
+fn group_at(args: &[ArrayRef], row: usize) -> Option<usize> {
+    match args.get(2) {
+        Some(groups) => usize::try_from(ints(groups).at(row)?).ok(),
+        None => Some(1),
+    }
+}
+
+fn regexp_extract(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+    let mut patterns = Patterns::new(&args[1])?;
+    patterns.check_groups(args)?;
+    let text = strings(&args[0]);
+    let mut found = patterns.compiled.first().map(Regex::capture_locations);
+    let single = patterns.of_row.is_none();
+    texts(text.len(), |i| {
+        let (pattern, text, group) = (patterns.at(i)?, text.at(i)?, group_at(args, i)?);
+        if group == 0 {
+            return Some(pattern.find(text).map_or("", |m| m.as_str()));
+        }
+        // One pattern: its match positions are written into the same memory for every row.
+        if let (true, Some(found)) = (single, &mut found) {
+            let matched = pattern.captures_read(found, text).is_some();
+            return Some(if matched { found.get(group).map_or("", |(a, b)| &text[a..b]) } else { "" });
+        }
+        Some(pattern.captures(text).and_then(|c| c.get(group)).map_or("", |m| m.as_str()))
+    })
+}
+
+/// A piece of a Java replacement text.
+enum Piece {
+    Text(String),
+    Group(usize),
+    Named(String),
+}
+
+/// Reads `$1`, `${name}` and `\x`; a group number takes as many digits as the pattern has groups for.
+fn pieces(with: &str, groups: usize) -> Vec<Piece> {
+    let mut out = Vec::new();
+    let mut text = String::new();
+    let mut rest = with.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => text.extend(rest.next()),
+            '$' if rest.peek() == Some(&'{') => {
+                rest.next();
+                out.push(Piece::Text(std::mem::take(&mut text)));
+                out.push(Piece::Named(rest.by_ref().take_while(|&c| c != '}').collect()));
+            }
+            '$' if rest.peek().is_some_and(char::is_ascii_digit) => {
+                let mut group = 0;
+                while let Some(digit) = rest.peek().and_then(|c| c.to_digit(10)) {
+                    let longer = group * 10 + digit as usize;
+                    if group > 0 && longer >= groups {
+                        break;
+                    }
+                    group = longer;
+                    rest.next();
+                }
+                out.push(Piece::Text(std::mem::take(&mut text)));
+                out.push(Piece::Group(group));
+            }
+            c => text.push(c),
+        }
+    }
+    out.push(Piece::Text(text));
+    out
+}
+
+fn regexp_replace(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+    let mut patterns = Patterns::new(&args[1])?;
+    let (text, with) = (strings(&args[0]), strings(&args[2]));
+    let mut cached: Option<(String, usize, Vec<Piece>)> = None;
+    crate::columns::written(text.len(), |i, out| {
+        let (text, with, pattern) = (text.at(i)?, with.at(i)?, patterns.at(i)?);
+        let from = match args.get(3) {
+            Some(from) => ints(from).at(i)?,
+            None => 1,
+        };
+        let groups = pattern.captures_len();
+        if cached.as_ref().is_none_or(|(text, n, _)| text != with || *n != groups) {
+            cached = Some((with.to_owned(), groups, pieces(with, groups)));
+        }
+        let (_, _, pieces) = cached.as_ref()?;
+        let start = text.char_indices().nth(from.max(1) as usize - 1).map_or(text.len(), |(at, _)| at);
+        let mut last = start;
+        out.push_str(&text[..start]);
+        for found in pattern.captures_iter(&text[start..]) {
+            let whole = found.get(0)?;
+            out.push_str(&text[last..start + whole.start()]);
+            for piece in pieces {
+                match piece {
+                    Piece::Text(text) => out.push_str(text),
+                    Piece::Group(group) => out.push_str(found.get(*group).map_or("", |m| m.as_str())),
+                    Piece::Named(name) => out.push_str(found.name(name).map_or("", |m| m.as_str())),
+                }
+            }
+            last = start + whole.end();
+        }
+        out.push_str(&text[last..]);
+        Some(())
+    })
+}
+
+fn split(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+    let mut patterns = Patterns::new(&args[1])?;
+    let (text, by) = (strings(&args[0]), strings(&args[1]));
+    let plain: Vec<bool> = patterns.compiled.iter().map(|p| regex::escape(p.as_str()) == p.as_str()).collect();
+    let mut values = StringViewBuilder::new();
+    let mut lists = Lists::with_capacity(text.len());
+    for i in 0..text.len() {
+        let limit = match args.get(2) {
+            Some(limits) => ints(limits).at(i),
+            None => Some(-1),
+        };
+        let index = patterns.of_row.as_ref().map_or(0, |rows| rows[i] as usize);
+        let (Some(text), Some(by), Some(limit)) = (text.at(i), by.at(i), limit) else {
+            lists.push(values.len(), false);
+            continue;
+        };
+        let limit = if limit <= 0 { usize::MAX } else { limit as usize };
+        if by.is_empty() {
+            split_characters(text, limit, &mut values);
+        } else if plain[index] {
+            text.splitn(limit, by).for_each(|part| values.append_value(part));
+        } else if let Some(pattern) = patterns.at(i) {
+            split_by(text, pattern, limit, &mut values);
+        }
+        lists.push(values.len(), true);
+    }
+    lists.finish(Arc::new(values.finish()))
+}
+
+fn split_characters(text: &str, limit: usize, out: &mut StringViewBuilder) {
+    if text.is_empty() {
+        out.append_value("");
+    }
+    let mut ends = text.char_indices().map(|(at, c)| (at, at + c.len_utf8()));
+    for _ in 1..limit {
+        match ends.next() {
+            Some((start, end)) => out.append_value(&text[start..end]),
+            None => return,
+        }
+    }
+    if let Some((start, _)) = ends.next() {
+        out.append_value(&text[start..]);
+    }
+}
+
+/// As Java's `String.split`: an empty match at the start gives no empty first part.
+fn split_by(text: &str, pattern: &Regex, limit: usize, out: &mut StringViewBuilder) {
+    let (mut last, mut parts) = (0, 1);
+    for found in pattern.find_iter(text) {
+        if parts == limit {
+            break;
+        }
+        if found.end() == 0 {
+            continue;
+        }
+        out.append_value(&text[last..found.start()]);
+        last = found.end();
+        parts += 1;
+    }
+    out.append_value(&text[last..]);
+}

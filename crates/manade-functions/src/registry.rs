@@ -1,0 +1,253 @@
+//! What is registered, and the documentation of it.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::execution::SessionStateBuilder;
+use datafusion::functions;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion_spark::SessionStateBuilderSpark;
+use datafusion_spark::function as spark;
+
+use crate::aggregates::{self, RENAMED};
+use crate::function::Function;
+use crate::lambdas::LAMBDAS;
+use crate::planner::{Planner, Types};
+use crate::{collections, conditional, dates, hashes, json, maps, numbers, operators, regexps, rules, strings};
+
+/// A function as docs/sql.md shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionDoc {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub kind: FunctionKind,
+    pub signature: &'static str,
+    pub line: &'static str,
+    /// What Spark does otherwise.
+    pub difference: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FunctionKind {
+    Scalar,
+    Aggregate,
+    /// Makes rows of a value; planned by the SQL crate.
+    Generator,
+    /// Groups by time; planned by the SQL crate.
+    Window,
+}
+
+/// Adds DataFusion's functions, datafusion-spark's over them and ours over those, Spark's planning of brackets and
+/// keywords, and the analyzer rules for operators and casts; takes away a physical rule that breaks lambdas. Call it before
+/// adding rules of your own.
+pub fn register(state: SessionStateBuilder) -> SessionStateBuilder {
+    let mut state = state.with_default_features().with_spark_features().with_type_planner(Arc::new(Types));
+    let analyzer = state.analyzer().take().unwrap_or_default();
+    *state.analyzer() = Some(rules::around(analyzer));
+    state.expr_planners().get_or_insert_default().insert(0, Arc::new(Planner));
+    // It moves columns without moving the variables of lambdas, which are numbered behind them (DataFusion 55.2).
+    let mut physical = state.physical_optimizers().take().unwrap_or_default();
+    physical.rules.retain(|rule| rule.name() != "ProjectionPushdown");
+    *state.physical_optimizers() = Some(physical);
+    let scalars = state.scalar_functions().get_or_insert_default();
+    scalars.extend(own().map(|f| Arc::new(f.clone().udf())));
+    scalars.extend(BORROWED.iter().map(Borrowed::udf));
+    state.higher_order_functions().get_or_insert_default().extend(LAMBDAS.iter().map(|l| Arc::new(l.udf())));
+    let aggregates = state.aggregate_functions().get_or_insert_default();
+    aggregates.extend(RENAMED.iter().map(|r| {
+        let function: AggregateUDF = (r.function)().as_ref().clone();
+        Arc::new(function.with_aliases(r.aliases.iter().copied()))
+    }));
+    aggregates.extend(aggregates::all().map(|a| Arc::new(a.udaf())));
+    state
+}
+
+/// Every function, by name.
+pub fn documented() -> &'static [FunctionDoc] {
+    static DOCUMENTED: LazyLock<Vec<FunctionDoc>> = LazyLock::new(|| {
+        let scalars = own().filter(|f| !f.line.is_empty()).map(|f| FunctionDoc {
+            name: f.name,
+            aliases: f.aliases,
+            kind: FunctionKind::Scalar,
+            signature: f.signature,
+            line: f.line,
+            difference: f.difference,
+        });
+        let borrowed = BORROWED.iter().map(|b| FunctionDoc {
+            name: b.name,
+            aliases: b.aliases,
+            kind: FunctionKind::Scalar,
+            signature: b.signature,
+            line: b.line,
+            difference: b.difference,
+        });
+        let renamed = RENAMED.iter().map(|r| FunctionDoc {
+            name: r.name,
+            aliases: r.aliases,
+            kind: FunctionKind::Aggregate,
+            signature: r.signature,
+            line: r.line,
+            difference: r.difference,
+        });
+        let aggregates = aggregates::all().map(|a| FunctionDoc {
+            name: a.name,
+            aliases: a.aliases,
+            kind: FunctionKind::Aggregate,
+            signature: a.signature,
+            line: a.line,
+            difference: a.difference,
+        });
+        let lambdas = LAMBDAS.iter().map(|l| FunctionDoc {
+            name: l.name,
+            aliases: l.aliases,
+            kind: FunctionKind::Scalar,
+            signature: l.signature,
+            line: l.line,
+            difference: None,
+        });
+        let mut all: Vec<_> = scalars.chain(borrowed).chain(lambdas).chain(renamed).chain(aggregates).collect();
+        all.sort_by_key(|doc| (doc.kind, doc.name));
+        all
+    });
+    &DOCUMENTED
+}
+
+fn own() -> impl Iterator<Item = &'static Function> {
+    let tables = [
+        numbers::FUNCTIONS,
+        strings::FUNCTIONS,
+        regexps::FUNCTIONS,
+        conditional::FUNCTIONS,
+        dates::FUNCTIONS,
+        json::FUNCTIONS,
+        collections::FUNCTIONS,
+        maps::FUNCTIONS,
+        hashes::FUNCTIONS,
+    ];
+    tables.into_iter().flatten().chain(operators::FUNCTIONS.iter().copied())
+}
+
+/// A function of DataFusion's or datafusion-spark's that does what Spark's does.
+struct Borrowed {
+    function: fn() -> Arc<ScalarUDF>,
+    name: &'static str,
+    aliases: &'static [&'static str],
+    signature: &'static str,
+    line: &'static str,
+    difference: Option<&'static str>,
+}
+
+impl Borrowed {
+    fn udf(&self) -> Arc<ScalarUDF> {
+        let function = (self.function)();
+        if self.aliases.is_empty() {
+            return function;
+        }
+        Arc::new(function.as_ref().clone().with_aliases(self.aliases.iter().copied()))
+    }
+}
+
+macro_rules! borrowed {
+    ($function:path, $name:literal, [$($alias:literal),*], $signature:literal, $line:literal) => {
+        borrowed!($function, $name, [$($alias),*], $signature, $line, None)
+    };
+    ($function:path, $name:literal, [$($alias:literal),*], $signature:literal, $line:literal, $difference:expr) => {
+        Borrowed {
+            function: $function,
+            name: $name,
+            aliases: &[$($alias),*],
+            signature: $signature,
+            line: $line,
+            difference: $difference,
+        }
+    };
+}
+
+static BORROWED: &[Borrowed] = &[
+    borrowed!(functions::crypto::md5, "md5", [], "md5(x)", "MD5 of a text or binary, in hexadecimal."),
+    borrowed!(spark::hash::sha1, "sha1", ["sha"], "sha1(x)", "SHA-1 of a text or binary, in hexadecimal."),
+    borrowed!(
+        spark::hash::sha2,
+        "sha2",
+        [],
+        "sha2(x, bits)",
+        "SHA-2 of 224, 256 (or 0), 384 or 512 bits, in hexadecimal."
+    ),
+    borrowed!(spark::hash::crc32, "crc32", [], "crc32(x)", "CRC-32 of a text or binary."),
+    borrowed!(
+        spark::string::format_string,
+        "format_string",
+        ["printf"],
+        "format_string(format, a, ...)",
+        "Text in printf's style."
+    ),
+    borrowed!(spark::string::soundex, "soundex", [], "soundex(text)", "Soundex code of a text."),
+    borrowed!(spark::string::elt, "elt", [], "elt(n, a, b, ...)", "The n-th of the other arguments."),
+    borrowed!(spark::string::luhn_check, "luhn_check", [], "luhn_check(digits)", "Whether the check digit is right."),
+    borrowed!(spark::string::quote, "quote", [], "quote(text)", "text in single quotes."),
+    borrowed!(spark::string::is_valid_utf8, "is_valid_utf8", [], "is_valid_utf8(x)", "Whether bytes are UTF-8."),
+    borrowed!(
+        spark::url::parse_url,
+        "parse_url",
+        [],
+        "parse_url(url, part[, key])",
+        "HOST, PATH, QUERY, REF, PROTOCOL, FILE, AUTHORITY or USERINFO of a URL.",
+        Some("AUTHORITY leaves out a scheme's usual port")
+    ),
+    borrowed!(
+        spark::url::try_parse_url,
+        "try_parse_url",
+        [],
+        "try_parse_url(url, part[, key])",
+        "As parse_url; null if it is no URL."
+    ),
+    borrowed!(spark::url::url_encode, "url_encode", [], "url_encode(text)", "Text as a form in a URL carries it."),
+    borrowed!(spark::url::url_decode, "url_decode", [], "url_decode(text)", "Text from a URL's form."),
+    borrowed!(
+        spark::url::try_url_decode,
+        "try_url_decode",
+        [],
+        "try_url_decode(text)",
+        "As url_decode; null if it is none."
+    ),
+    borrowed!(
+        spark::map::str_to_map,
+        "str_to_map",
+        [],
+        "str_to_map(text[, pairs[, keys]])",
+        "A map from a text such as a:1,b:2."
+    ),
+    borrowed!(
+        spark::math::width_bucket,
+        "width_bucket",
+        [],
+        "width_bucket(x, low, high, n)",
+        "Which of n buckets of equal width holds x."
+    ),
+    borrowed!(
+        functions::core::named_struct,
+        "named_struct",
+        [],
+        "named_struct(name, a, ...)",
+        "A struct of named fields."
+    ),
+    borrowed!(
+        now,
+        "now",
+        ["current_timestamp", "localtimestamp"],
+        "current_timestamp()",
+        "The time.",
+        Some("taken when the query is planned unless the SQL crate binds it to the batch")
+    ),
+    borrowed!(
+        functions::datetime::current_date,
+        "current_date",
+        ["curdate"],
+        "current_date()",
+        "Today's date.",
+        Some("as current_timestamp")
+    ),
+];
+
+fn now() -> Arc<ScalarUDF> {
+    functions::datetime::now(&datafusion::config::ConfigOptions::default())
+}

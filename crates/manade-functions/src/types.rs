@@ -1,0 +1,184 @@
+//! Spark's types as Arrow types: names, literals' decimal forms, and what two types widen to.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use datafusion::common::{Result, plan_err};
+use manade_model::types::SparkType;
+
+/// `timestamp`: microseconds, UTC.
+pub(crate) static TIMESTAMP: LazyLock<DataType> =
+    LazyLock::new(|| DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+
+pub(crate) fn timestamp() -> DataType {
+    TIMESTAMP.clone()
+}
+
+pub(crate) const fn timestamp_ntz() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+pub(crate) fn is_text(t: &DataType) -> bool {
+    matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+pub(crate) fn is_binary(t: &DataType) -> bool {
+    matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+}
+
+pub(crate) fn is_float(t: &DataType) -> bool {
+    matches!(t, DataType::Float32 | DataType::Float64)
+}
+
+pub(crate) fn list_of(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(item, true)))
+}
+
+pub(crate) fn map_of(key: DataType, value: DataType) -> DataType {
+    let fields = Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields), false)), false)
+}
+
+/// The element type of a list.
+pub(crate) fn item(t: &DataType) -> Result<DataType> {
+    match t {
+        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) => Ok(f.data_type().clone()),
+        DataType::Null => Ok(DataType::Null),
+        other => plan_err!("{} is not an array", name(other)),
+    }
+}
+
+/// Key and value type of a map.
+pub(crate) fn entry(t: &DataType) -> Result<(DataType, DataType)> {
+    match t {
+        DataType::Map(f, _) => match f.data_type() {
+            DataType::Struct(kv) => Ok((kv[0].data_type().clone(), kv[1].data_type().clone())),
+            other => plan_err!("{} is not a map's entry", name(other)),
+        },
+        DataType::Null => Ok((DataType::Null, DataType::Null)),
+        other => plan_err!("{} is not a map", name(other)),
+    }
+}
+
+/// Precision and scale that hold every value of an integer or decimal type.
+pub(crate) fn as_decimal(t: &DataType) -> Option<(u8, i8)> {
+    Some(match t {
+        DataType::Int8 => (3, 0),
+        DataType::Int16 | DataType::UInt8 => (5, 0),
+        DataType::Int32 | DataType::UInt16 => (10, 0),
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => (20, 0),
+        DataType::Decimal128(p, s) => (*p, *s),
+        _ => return None,
+    })
+}
+
+/// A decimal of at most 38 digits: digits behind the point give way, but 6 of them stay
+/// (Spark's `DecimalType.adjustPrecisionScale`).
+pub(crate) fn bounded_decimal(precision: i32, scale: i32) -> DataType {
+    let (p, s) = if precision <= 38 { (precision, scale) } else { (38, (38 - (precision - scale)).max(scale.min(6))) };
+    DataType::Decimal128(p as u8, s as i8)
+}
+
+/// The narrowest type that both widen to, as in CASE, coalesce and comparisons: text wins over numbers.
+pub(crate) fn widest(a: &DataType, b: &DataType) -> Option<DataType> {
+    if a == b {
+        return Some(a.clone());
+    }
+    Some(match (a, b) {
+        (DataType::Null, t) | (t, DataType::Null) => t.clone(),
+        _ if is_text(a) && is_text(b) => DataType::Utf8View,
+        _ if is_text(a) && !b.is_nested() || is_text(b) && !a.is_nested() => DataType::Utf8View,
+        _ if is_binary(a) && is_binary(b) => DataType::BinaryView,
+        _ if a.is_numeric() && b.is_numeric() => widest_number(a, b),
+        (DataType::Date32, t @ DataType::Timestamp(..)) | (t @ DataType::Timestamp(..), DataType::Date32) => t.clone(),
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => timestamp(),
+        (DataType::List(x), DataType::List(y)) => list_of(widest(x.data_type(), y.data_type())?),
+        (DataType::Map(..), DataType::Map(..)) => {
+            let ((ka, va), (kb, vb)) = (entry(a).ok()?, entry(b).ok()?);
+            map_of(widest(&ka, &kb)?, widest(&va, &vb)?)
+        }
+        (DataType::Struct(x), DataType::Struct(y)) if x.len() == y.len() => {
+            let fields = x.iter().zip(y).map(|(x, y)| {
+                Some(Field::new(x.name(), widest(x.data_type(), y.data_type())?, x.is_nullable() || y.is_nullable()))
+            });
+            DataType::Struct(fields.collect::<Option<Vec<_>>>()?.into())
+        }
+        _ => return None,
+    })
+}
+
+fn widest_number(a: &DataType, b: &DataType) -> DataType {
+    if matches!(a, DataType::Decimal128(..)) || matches!(b, DataType::Decimal128(..)) {
+        let (Some((p1, s1)), Some((p2, s2))) = (as_decimal(a), as_decimal(b)) else {
+            return DataType::Float64;
+        };
+        let scale = i32::from(s1.max(s2));
+        let whole = (i32::from(p1) - i32::from(s1)).max(i32::from(p2) - i32::from(s2));
+        return DataType::Decimal128((whole + scale).min(38) as u8, scale.min(38) as i8);
+    }
+    let rank = |t: &DataType| match t {
+        DataType::Int8 => 0,
+        DataType::Int16 | DataType::UInt8 => 1,
+        DataType::Int32 | DataType::UInt16 => 2,
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => 3,
+        DataType::Float32 => 4,
+        _ => 5,
+    };
+    let ranked = [DataType::Int8, DataType::Int16, DataType::Int32, DataType::Int64, DataType::Float32];
+    ranked.get(rank(a).max(rank(b))).cloned().unwrap_or(DataType::Float64)
+}
+
+/// The type as Spark's `simpleString` writes it.
+pub(crate) fn name(t: &DataType) -> String {
+    match t {
+        DataType::Null => "void".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Int8 => "tinyint".to_owned(),
+        DataType::Int16 => "smallint".to_owned(),
+        DataType::Int32 => "int".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::Float32 => "float".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Decimal128(p, s) => format!("decimal({p},{s})"),
+        t if is_text(t) => "string".to_owned(),
+        t if is_binary(t) => "binary".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "timestamp".to_owned(),
+        DataType::Timestamp(_, None) => "timestamp_ntz".to_owned(),
+        DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
+        DataType::List(f) => format!("array<{}>", name(f.data_type())),
+        DataType::Map(..) => match entry(t) {
+            Ok((k, v)) => format!("map<{},{}>", name(&k), name(&v)),
+            Err(_) => t.to_string(),
+        },
+        DataType::Struct(fields) => {
+            let fields: Vec<_> = fields.iter().map(|f| format!("{}:{}", f.name(), name(f.data_type()))).collect();
+            format!("struct<{}>", fields.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The Arrow type of a Spark type; names of struct fields stay as written.
+pub(crate) fn arrow(t: &SparkType) -> DataType {
+    match t {
+        SparkType::Boolean => DataType::Boolean,
+        SparkType::Byte => DataType::Int8,
+        SparkType::Short => DataType::Int16,
+        SparkType::Int => DataType::Int32,
+        SparkType::Long => DataType::Int64,
+        SparkType::Float => DataType::Float32,
+        SparkType::Double => DataType::Float64,
+        SparkType::Decimal { precision, scale } => DataType::Decimal128(*precision, *scale as i8),
+        SparkType::String => DataType::Utf8View,
+        SparkType::Binary => DataType::BinaryView,
+        SparkType::Date(_) => DataType::Date32,
+        SparkType::Timestamp(_) => timestamp(),
+        SparkType::TimestampNtz(_) => timestamp_ntz(),
+        SparkType::Array(item) => list_of(arrow(item)),
+        SparkType::Map(key, value) => map_of(arrow(key), arrow(value)),
+        SparkType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|f| Field::new(&f.name, arrow(&f.data_type), true)).collect())
+        }
+    }
+}

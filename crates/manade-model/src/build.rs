@@ -1,0 +1,278 @@
+//! From read documents to validated types: what no single key shows, such as names that clash.
+
+mod files;
+mod schema;
+mod unit_test;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::finding::{Finding, Place};
+use crate::pipeline::{Emit, Events, HttpSource, Late, Name, Pipeline, ResultSpec, Retain, Sink, Source, Start, Table};
+use crate::read::{Got, Item, Object, Reading};
+use crate::yaml::Mark;
+
+/// What became of one pipeline's document.
+pub(crate) struct Built {
+    pub name: Option<(Name, Place)>,
+    pub results: Vec<(Name, Place)>,
+    /// `None` where a part is missing without which its SQL cannot be judged.
+    pub pipeline: Option<Pipeline>,
+    /// Whether there were no errors.
+    pub is_sound: bool,
+}
+
+pub(crate) fn pipeline(reading: &mut Reading<'_>, document: &Object<'_>, errors_before: usize) -> Built {
+    let name = document.object("metadata").and_then(|metadata| placed_name(reading, metadata));
+    let mut built = Built { name: name.clone(), results: Vec::new(), pipeline: None, is_sound: false };
+    if let Some(spec) = document.object("spec") {
+        built.results = result_names(reading, spec);
+        built.pipeline = build(reading, spec, name);
+    }
+    built.is_sound = reading.errors() == errors_before;
+    built
+}
+
+/// Names that two pipelines or results of a platform share; later ones lose.
+pub(crate) fn clashes(built: &mut [Built]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut pipelines: HashMap<Name, Place> = HashMap::new();
+    let mut results: HashMap<Name, Place> = HashMap::new();
+    for part in built {
+        let names = part.name.iter().map(|named| ("pipeline", named));
+        for (what, (name, place)) in names.chain(part.results.iter().map(|named| ("result", named))) {
+            let known = if what == "pipeline" { &mut pipelines } else { &mut results };
+            if let Some(first) = known.get(name) {
+                let hint = if what == "result" {
+                    "rename one of them: a result's name is its collection's, unique in the platform"
+                } else {
+                    "rename one of them"
+                };
+                let message = format!("a second {what} is called `{name}`, the first is at {first}");
+                findings.push(Finding::error(place.clone(), message).with_hint(hint));
+                part.is_sound = false;
+            } else {
+                known.insert(name.clone(), place.clone());
+            }
+        }
+    }
+    findings
+}
+
+fn build(reading: &mut Reading<'_>, spec: &Object<'_>, name: Option<(Name, Place)>) -> Option<Pipeline> {
+    let source = spec.object("source").and_then(|source| source_of(reading, source));
+    let events = events(reading, spec, source.as_ref());
+    let tables = tables(reading, spec);
+    let results = results(reading, spec, tables.as_deref().unwrap_or_default());
+    let tests = unit_test::tests(reading, spec, events.as_ref(), tables.as_deref());
+    let patterns = std::mem::take(&mut reading.patterns);
+    let (name, place) = name?;
+    Some(Pipeline {
+        name,
+        source: source?,
+        events: events?,
+        tables: tables?,
+        results: results?,
+        tests,
+        patterns,
+        place,
+    })
+}
+
+fn source_of(reading: &mut Reading<'_>, source: &Object<'_>) -> Option<Source> {
+    if let Some(file) = source.object("file") {
+        return files::file_source(reading, file).map(Source::File);
+    }
+    let http = source.object("http")?;
+    let day = Retain { age: Some(Duration::from_hours(24)), size: None };
+    Some(Source::Http(HttpSource { retain: http.get("retain").map_or(day, retain) }))
+}
+
+fn events(reading: &mut Reading<'_>, spec: &Object<'_>, source: Option<&Source>) -> Option<Events> {
+    let none = Object::empty();
+    let is_http = matches!(source, Some(Source::Http(_)));
+    let events = spec.object("events").unwrap_or(&none);
+    let schema = schema::schema(reading, events, is_http);
+    if is_http && !events.has("schema") && events.is_sound("schema") && spec.is_sound("events") {
+        let mark =
+            spec.object("source").and_then(|source| source.key_mark("http")).unwrap_or(Mark { line: 1, column: 1 });
+        let hint = "write the columns and their types under `spec.events.schema`";
+        reading.error(mark, "an http source needs `events.schema`".to_owned(), Some(hint.to_owned()));
+    }
+    let before = reading.errors();
+    let (time, time_mark) = match events.get("time") {
+        Some(Item { mark, got: Got::Text(text) }) => (schema::time(reading, text, *mark, schema.as_ref()), *mark),
+        _ => (None, Mark { line: 1, column: 1 }),
+    };
+    let is_time_sound = reading.errors() == before && events.is_sound("time");
+    let late = if events.choice("late") == Some("keep") { Late::Keep } else { Late::Drop };
+    if late == Late::Keep
+        && !events.has("time")
+        && let Some(mark) = events.key_mark("late")
+    {
+        reading.note(
+            mark,
+            "`late` has no effect: events without `time` are never late",
+            Some("name the event time's column: `time: column`"),
+        );
+    }
+    let is_schema_sound = events.is_sound("schema") && (schema.is_some() || !events.has("schema"));
+    (is_schema_sound && is_time_sound && (spec.has("events") || spec.is_sound("events"))).then(|| Events {
+        schema,
+        time,
+        time_place: reading.place(time_mark),
+        lateness: events.duration("lateness").unwrap_or_default(),
+        late,
+        coerce: events.flag("coerce").unwrap_or(false),
+        max_event: events.size("maxEvent").unwrap_or(16 << 20),
+    })
+}
+
+/// `None` where one of them cannot be built: SQL could name it.
+fn tables(reading: &mut Reading<'_>, spec: &Object<'_>) -> Option<Vec<Table>> {
+    let mut tables: Vec<Table> = Vec::new();
+    let mut lines: HashMap<Name, usize> = HashMap::new();
+    let mut is_whole = spec.is_sound("tables");
+    let objects: Vec<&Object<'_>> = objects(spec, "tables").collect();
+    for object in objects {
+        let schema = schema::schema(reading, object, false);
+        is_whole &= schema.is_some() || !object.has("schema");
+        let file = object.object("file").and_then(|file| files::table_file(reading, file));
+        let name = placed_name(reading, object);
+        if let Some((name, place)) = &name {
+            if name.as_str() == "events" {
+                taken(
+                    reading,
+                    place,
+                    "a table cannot be called `events`: that is what SQL calls the pipeline's events",
+                );
+            } else if let Some(first) = lines.insert(name.clone(), place.line) {
+                taken(reading, place, &format!("a second table is called `{name}`, the first is in line {first}"));
+            }
+        }
+        let (Some((name, _)), Some((path, path_place, format))) = (name, file) else {
+            is_whole = false;
+            continue;
+        };
+        tables.push(Table { name, path, format, schema, place: path_place });
+    }
+    is_whole.then_some(tables)
+}
+
+/// `None` where one of them cannot be built: a later one could read it.
+fn results(reading: &mut Reading<'_>, spec: &Object<'_>, tables: &[Table]) -> Option<Vec<ResultSpec>> {
+    let mut results = Vec::new();
+    let mut is_whole = spec.has("results");
+    let objects: Vec<&Object<'_>> = objects(spec, "results").collect();
+    is_whole &= objects.len() == spec.list("results").len();
+    for object in objects {
+        if let Some((name, place)) = placed_name(reading, object) {
+            if name.as_str() == "events" {
+                taken(
+                    reading,
+                    &place,
+                    "a result cannot be called `events`: that is what SQL calls the pipeline's events",
+                );
+            } else if tables.iter().any(|table| table.name == name) {
+                taken(reading, &place, &format!("a table of this pipeline is called `{name}` too"));
+            }
+        }
+        match result(reading, object) {
+            Some(result) => results.push(result),
+            None => is_whole = false,
+        }
+    }
+    is_whole.then_some(results)
+}
+
+fn result(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<ResultSpec> {
+    let sinks = sinks(reading, object);
+    if sinks == [Sink::Discard] {
+        for key in ["retain", "index"] {
+            if let Some(mark) = object.key_mark(key) {
+                let message = format!("`{key}` has no effect: the rows are discarded");
+                reading.note(mark, &message, Some("add the sink `collection`, or leave the key out"));
+            }
+        }
+    }
+    let index = index(reading, object);
+    let limit = match object.get("limit") {
+        Some(Item { got: Got::Count(limit), .. }) => Some(*limit),
+        _ => None,
+    };
+    let (name, place) = placed_name(reading, object)?;
+    let Some(Item { got: Got::Sql(sql), .. }) = object.get("sql") else { return None };
+    Some(ResultSpec {
+        name,
+        description: object.text("description").map(|text| text.trim().to_owned()),
+        sql: sql.clone(),
+        retain: object.get("retain").map(retain).unwrap_or_default(),
+        emit: if object.choice("emit") == Some("final") { Emit::Final } else { Emit::Updates },
+        sinks,
+        index,
+        limit,
+        start: if object.choice("start") == Some("latest") { Start::Latest } else { Start::Earliest },
+        place,
+    })
+}
+
+fn sinks(reading: &mut Reading<'_>, object: &Object<'_>) -> Vec<Sink> {
+    let mut sinks = Vec::new();
+    for item in object.list("sinks") {
+        let sink = if matches!(item.got, Got::Choice("discard")) { Sink::Discard } else { Sink::Collection };
+        if sinks.contains(&sink) {
+            let message = "this sink stands twice in `sinks`".to_owned();
+            reading.error(item.mark, message, Some("keep one of them".to_owned()));
+        } else if !sinks.is_empty() {
+            let message = "`discard` cannot be combined with `collection`".to_owned();
+            reading.error(item.mark, message, Some("keep one of them".to_owned()));
+        }
+        sinks.push(sink);
+    }
+    if sinks.is_empty() {
+        sinks.push(Sink::Collection);
+    }
+    sinks
+}
+
+fn index(reading: &mut Reading<'_>, object: &Object<'_>) -> Vec<(String, Place)> {
+    let mut index: Vec<(String, Place)> = Vec::new();
+    for item in object.list("index") {
+        let Got::Text(column) = item.got else { continue };
+        if index.iter().any(|(known, _)| known.to_lowercase() == column.to_lowercase()) {
+            let message = format!("the column `{column}` stands twice in `index`");
+            reading.error(item.mark, message, Some("keep one of them".to_owned()));
+        } else {
+            index.push((column.to_owned(), reading.place(item.mark)));
+        }
+    }
+    index
+}
+
+fn retain(item: &Item<'_>) -> Retain {
+    match &item.got {
+        Got::Duration(age) => Retain { age: Some(*age), size: None },
+        Got::Size(size) => Retain { age: None, size: Some(*size) },
+        Got::Object(object) => Retain { age: object.duration("age"), size: object.size("size") },
+        _ => Retain::default(),
+    }
+}
+
+fn result_names(reading: &Reading<'_>, spec: &Object<'_>) -> Vec<(Name, Place)> {
+    objects(spec, "results").filter_map(|object| placed_name(reading, object)).collect()
+}
+
+fn placed_name(reading: &Reading<'_>, object: &Object<'_>) -> Option<(Name, Place)> {
+    let item = object.get("name")?;
+    let Got::Name(name) = &item.got else { return None };
+    Some((name.clone(), reading.place(item.mark)))
+}
+
+fn objects<'o, 'a>(spec: &'o Object<'a>, key: &str) -> impl Iterator<Item = &'o Object<'a>> {
+    spec.list(key).iter().filter_map(|item| if let Got::Object(object) = &item.got { Some(object) } else { None })
+}
+
+fn taken(reading: &mut Reading<'_>, place: &Place, message: &str) {
+    let mark = Mark { line: place.line, column: place.column };
+    reading.error(mark, message.to_owned(), Some("rename it".to_owned()));
+}

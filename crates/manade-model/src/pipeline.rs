@@ -1,0 +1,267 @@
+//! The validated platform: what a folder of YAML means.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::finding::Place;
+use crate::types::{Field, SparkType};
+
+/// All resources of one folder.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Platform {
+    pub pipelines: Vec<Pipeline>,
+}
+
+/// A resource's or a result's name: `[a-z][a-z0-9_-]*`, 63 characters at most.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(String);
+
+/// One source, one or more results.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    pub name: Name,
+    pub source: Source,
+    pub events: Events,
+    pub tables: Vec<Table>,
+    /// In file order: a result may read those before it.
+    pub results: Vec<ResultSpec>,
+    pub tests: Vec<PipelineTest>,
+    /// Time patterns of the schemas of events and tables, and where each stands, for who compiles them.
+    pub patterns: Vec<(String, Place)>,
+    /// Of `metadata.name`.
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    File(FileSource),
+    Http(HttpSource),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileSource {
+    /// A file, a folder or a glob; joined to the folder of the file that names it, otherwise as written.
+    pub path: PathBuf,
+    pub place: Place,
+    /// `None`: by extension (`.ndjson`, `.jsonl`, `.json`, `.csv`, before `.gz` or `.zst`), file by file.
+    pub format: Option<FileFormat>,
+    /// Keep reading as files grow or appear; otherwise the end of what is there closes the windows.
+    pub follow: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileFormat {
+    /// One JSON object a line.
+    Ndjson,
+    /// One document: an array of objects, or an object.
+    Json,
+    Csv(CsvOptions),
+}
+
+/// RFC 4180 with a chosen delimiter and quote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvOptions {
+    pub delimiter: u8,
+    pub quote: u8,
+    pub header: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpSource {
+    /// How long accepted events are kept so that an added result can start from them.
+    pub retain: Retain,
+}
+
+/// How events are read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Events {
+    /// `None`: inferred from the first events.
+    pub schema: Option<EventSchema>,
+    /// The column or nested path (`a.b`) with the event time; `None`: arrival time.
+    pub time: Option<Vec<String>>,
+    /// Of `events.time`.
+    pub time_place: Place,
+    pub lateness: Duration,
+    pub late: Late,
+    /// Take numbers, booleans and timestamps that are written as strings too.
+    pub coerce: bool,
+    /// Bytes; a longer event is a dead letter.
+    pub max_event: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EventSchema {
+    /// Unique without regard to case.
+    pub fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// Counted and left out.
+    Drop,
+    /// Kept as dead letters of stage `late`.
+    Keep,
+}
+
+/// Reference data that SQL may join.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    pub name: Name,
+    pub path: PathBuf,
+    pub format: Option<FileFormat>,
+    /// `None`: inferred.
+    pub schema: Option<EventSchema>,
+    /// Of the table's `path`.
+    pub place: Place,
+}
+
+/// One SQL query, and where its rows go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResultSpec {
+    pub name: Name,
+    pub description: Option<String>,
+    pub sql: Sql,
+    pub retain: Retain,
+    pub emit: Emit,
+    pub sinks: Vec<Sink>,
+    /// Columns whose equality filters are to be fast; checked against the query's columns by the SQL compiler.
+    pub index: Vec<(String, Place)>,
+    /// Values kept a group by list aggregates outside a window.
+    pub limit: Option<u64>,
+    pub start: Start,
+    /// Of the result's `name`.
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emit {
+    /// Rows change as events come.
+    Updates,
+    /// A row is appended once its window is closed.
+    Final,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sink {
+    Collection,
+    /// Rows are counted and dropped.
+    Discard,
+}
+
+/// Where a result that is added to a running pipeline starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest retained event.
+    Earliest,
+    /// The next event.
+    Latest,
+}
+
+/// Bounds of what is kept; `None` is unbounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Retain {
+    pub age: Option<Duration>,
+    /// Bytes on disk.
+    pub size: Option<u64>,
+}
+
+/// Query text with its place in the YAML file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sql {
+    pub text: String,
+    /// Of the SQL text's first character in the file.
+    pub place: Place,
+    /// Where each line of `text` starts in the file (1-based line and column), for plain and block scalars, whose line
+    /// breaks are kept even where YAML folds them; empty where the scalar was quoted or has an anchor:
+    /// then only `place` is known.
+    pub lines: Vec<(usize, usize)>,
+}
+
+/// Given events and the rows expected of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelineTest {
+    pub name: String,
+    /// One JSON object an event, as it would stand in the source.
+    pub given: Vec<Map<String, Value>>,
+    /// Rows in place of a table's file, by table.
+    pub tables: Vec<(Name, Vec<Map<String, Value>>)>,
+    /// Rows by result; only the columns that a row lists are compared.
+    pub expect: Vec<(Name, Vec<Map<String, Value>>)>,
+    pub place: Place,
+}
+
+impl Name {
+    /// `None` where `text` is not a valid name.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut chars = text.chars();
+        let first = chars.next().is_some_and(|c| c.is_ascii_lowercase());
+        let rest = chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
+        (first && rest && text.len() <= 63).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Pipeline {
+    /// Equal for two pipelines that run alike, wherever they stand in their files. Tests do not run, so they are left
+    /// out.
+    pub fn without_places(&self) -> Self {
+        let nowhere = Place { file: PathBuf::new(), line: 0, column: 0 };
+        let mut pipeline = Self { place: nowhere.clone(), tests: Vec::new(), ..self.clone() };
+        if let Source::File(file) = &mut pipeline.source {
+            file.place = nowhere.clone();
+        }
+        pipeline.events.time_place = nowhere.clone();
+        for table in &mut pipeline.tables {
+            table.place = nowhere.clone();
+        }
+        for result in &mut pipeline.results {
+            result.place = nowhere.clone();
+            result.sql = Sql { text: result.sql.text.clone(), place: nowhere.clone(), lines: Vec::new() };
+            for (_, place) in &mut result.index {
+                *place = nowhere.clone();
+            }
+        }
+        pipeline
+    }
+}
+
+impl EventSchema {
+    /// The field at a path, names compared without case.
+    pub fn at(&self, path: &[String]) -> Option<&Field> {
+        let (first, rest) = path.split_first()?;
+        let find = |fields: &[Field], name: &str| fields.iter().position(|f| f.name.eq_ignore_ascii_case(name));
+        let mut field = &self.fields[find(&self.fields, first)?];
+        for name in rest {
+            let SparkType::Struct(fields) = &field.data_type else { return None };
+            field = &fields[find(fields, name)?];
+        }
+        Some(field)
+    }
+}
+
+impl Sql {
+    /// The place of a 1-based line and column of `text`.
+    pub fn place_of(&self, line: usize, column: usize) -> Place {
+        match self.lines.get(line.wrapping_sub(1)) {
+            Some((at, start)) => {
+                Place { file: self.place.file.clone(), line: *at, column: start + column.saturating_sub(1) }
+            }
+            None => self.place.clone(),
+        }
+    }
+}

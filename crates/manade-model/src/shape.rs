@@ -1,0 +1,389 @@
+//! What may stand in a platform file, as data: an object's keys with their types, defaults and one line of docs.
+//!
+//! One generic pass (`read`) holds documents against these tables, and the JSON Schema is printed from them.
+
+/// An object with fixed keys.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// Its name in the JSON Schema.
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub keys: &'static [Key],
+    pub written: Written,
+}
+
+/// How many of an object's keys are to be written, beyond the required ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    Any,
+    /// One at least.
+    Some,
+    /// Exactly one.
+    One,
+}
+
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// One line: what it means.
+    pub doc: &'static str,
+    pub required: bool,
+    /// As YAML.
+    pub default: Option<&'static str>,
+    /// As YAML.
+    pub examples: &'static [&'static str],
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Text,
+    Name,
+    Path,
+    Sql,
+    Flag,
+    /// A whole number from 1.
+    Count,
+    Duration,
+    Size,
+    /// A duration or a size.
+    Bound,
+    /// One ASCII character.
+    Character,
+    /// One of these words; each with a line of docs.
+    Choice(&'static [(&'static str, &'static str)]),
+    /// A type in Spark's DDL.
+    Type,
+    /// A type in Spark's DDL, or `struct`, `array` or `map` alone.
+    TypeOrOuter,
+    /// Columns in Spark's DDL.
+    Columns,
+    /// Any JSON object.
+    Row,
+    /// With at least so many items.
+    List(&'static Kind, usize),
+    /// An object with free keys.
+    Map(&'static Kind),
+    Object(&'static Shape),
+    /// The first where a plain value stands, the second where a mapping stands.
+    Either(&'static Kind, &'static Kind),
+}
+
+pub(crate) const API_VERSION: &str = "manade.dev/v1alpha1";
+
+pub(crate) static PIPELINE: Shape = Shape {
+    name: "Pipeline",
+    doc: "A pipeline: one source of events, and the results that SQL makes of them.",
+    written: Written::Any,
+    keys: &[
+        Key::new("apiVersion", Kind::Choice(&[(API_VERSION, "")]), "The version of this format.").required(),
+        Key::new("kind", Kind::Choice(&[("Pipeline", "")]), "What the document describes.").required(),
+        Key::new("metadata", Kind::Object(&METADATA), "What names the pipeline.").required(),
+        Key::new("spec", Kind::Object(&SPEC), "What the pipeline does.").required(),
+    ],
+};
+
+static METADATA: Shape = Shape {
+    name: "Metadata",
+    doc: "What names a resource.",
+    written: Written::Any,
+    keys: &[Key::new(
+        "name",
+        Kind::Name,
+        "The pipeline's name, unique in the platform: lower-case letters, digits, `_`, `-`.",
+    )
+    .required()
+    .examples(&["flights"])],
+};
+
+static SPEC: Shape = Shape {
+    name: "PipelineSpec",
+    doc: "What a pipeline does.",
+    written: Written::Any,
+    keys: &[
+        Key::new("source", Kind::Object(&SOURCE), "Where events come from.").required(),
+        Key::new("events", Kind::Object(&EVENTS), "How events are read."),
+        Key::new("tables", Kind::List(&Kind::Object(&TABLE), 0), "Reference data that SQL may join."),
+        Key::new("results", Kind::List(&Kind::Object(&RESULT), 1), "Queries, each with a collection of its rows.")
+            .required(),
+        Key::new("tests", Kind::List(&Kind::Object(&TEST), 0), "Unit tests, run by `manade test`."),
+    ],
+};
+
+static SOURCE: Shape = Shape {
+    name: "Source",
+    doc: "Where events come from: exactly one of these.",
+    written: Written::One,
+    keys: &[
+        Key::new("file", Kind::Object(&FILE_SOURCE), "Events in files."),
+        Key::new("http", Kind::Object(&HTTP_SOURCE), "Events sent to `POST /ingest/{pipeline}`; write `http: {}`."),
+    ],
+};
+
+const PATH: Key = Key::new("path", Kind::Path, "A file, folder or glob, relative to this file; `.gz` and `.zst` too.")
+    .required()
+    .examples(&["data/flights.ndjson", "data/*.csv.gz"]);
+const FORMAT: Key = Key::new("format", FORMAT_KIND, "The files' format; by default by extension.");
+const FORMAT_KIND: Kind = Kind::Either(
+    &Kind::Choice(&[
+        ("ndjson", "One JSON object a line."),
+        ("json", "One document: an array of objects, or an object."),
+        ("csv", "Comma-separated values."),
+    ]),
+    &Kind::Object(&FORMAT_OBJECT),
+);
+const DELIMITER: Key =
+    Key::new("delimiter", Kind::Character, "Between cells of csv.").default("\",\"").examples(&["\";\"", "\"\\t\""]);
+const QUOTE: Key = Key::new("quote", Kind::Character, "Around cells of csv that hold delimiters or line breaks.")
+    .default("'\"'")
+    .examples(&["\"'\""]);
+const HEADER: Key = Key::new(
+    "header",
+    Kind::Flag,
+    "The first line of csv names the columns; otherwise they are in the schema's order.",
+)
+.default("true");
+
+static FORMAT_OBJECT: Shape = Shape {
+    name: "Format",
+    doc: "A format with options.",
+    written: Written::One,
+    keys: &[Key::new("csv", Kind::Object(&CSV), "Comma-separated values.")],
+};
+
+static CSV: Shape =
+    Shape { name: "Csv", doc: "Options of csv (RFC 4180).", written: Written::Any, keys: &[DELIMITER, QUOTE, HEADER] };
+
+static FILE_SOURCE: Shape = Shape {
+    name: "FileSource",
+    doc: "Events in files.",
+    written: Written::Any,
+    keys: &[
+        PATH,
+        FORMAT,
+        DELIMITER,
+        QUOTE,
+        HEADER,
+        Key::new(
+            "follow",
+            Kind::Flag,
+            "Keep reading as files grow or appear; false: finished at the end, which closes the windows.",
+        )
+        .default("true"),
+    ],
+};
+
+const BOUND_EXAMPLES: &[&str] = &["30 days", "10 GiB"];
+const RETAIN: Kind = Kind::Either(&Kind::Bound, &Kind::Object(&RETAIN_OBJECT));
+
+static RETAIN_OBJECT: Shape = Shape {
+    name: "Retain",
+    doc: "Bounds of what is kept; the first that is reached holds.",
+    written: Written::Some,
+    keys: &[
+        Key::new("age", Kind::Duration, "How long it is kept.").examples(&["30 days"]),
+        Key::new("size", Kind::Size, "How many bytes on disk are kept.").examples(&["10 GiB"]),
+    ],
+};
+
+static HTTP_SOURCE: Shape = Shape {
+    name: "HttpSource",
+    doc: "Events sent to `POST /ingest/{pipeline}`.",
+    written: Written::Any,
+    keys: &[Key::new("retain", RETAIN, "How long events are kept so that an added result can start from them.")
+        .default("1 day")
+        .examples(BOUND_EXAMPLES)],
+};
+
+const SCHEMA: Kind = Kind::Either(&Kind::Columns, &COLUMNS);
+static COLUMNS: Kind = Kind::Map(&FIELD_TYPE);
+// Types hold types: statics may refer to each other, constants may not.
+static FIELD_TYPE: Kind = Kind::Either(&Kind::Type, &TYPE_OBJECT);
+static TYPE_OBJECT: Kind = Kind::Object(&TYPE);
+const SCHEMA_EXAMPLES: &[&str] =
+    &["{ date: { type: timestamp, format: yyyy/MM/dd HH:mm }, delay: int, tags: array<string> }"];
+
+static EVENTS: Shape = Shape {
+    name: "Events",
+    doc: "How events are read.",
+    written: Written::Any,
+    keys: &[
+        Key::new("schema", SCHEMA, "The columns and their Spark SQL types; without it: inferred from the first events (an http source needs it).")
+            .examples(SCHEMA_EXAMPLES),
+        Key::new("time", Kind::Text, "The event time: a column or a nested path; without it: arrival time.")
+            .examples(&["date", "meta.sent_at"]),
+        Key::new("lateness", Kind::Duration, "How far behind the newest event an event may be before its window is closed.")
+            .default("0 seconds")
+            .examples(&["10 minutes"]),
+        Key::new(
+            "late",
+            Kind::Choice(&[("drop", "Counted and left out."), ("keep", "Kept as dead letters.")]),
+            "What becomes of events that come after their window is closed.",
+        )
+        .default("drop"),
+        Key::new("coerce", Kind::Flag, "Take numbers, booleans and timestamps that are written as strings too.").default("false"),
+        Key::new("maxEvent", Kind::Size, "A larger event is a dead letter.").default("16 MiB"),
+    ],
+};
+
+static TYPE: Shape = Shape {
+    name: "Type",
+    doc: "A type with its parts written out.",
+    written: Written::Any,
+    keys: &[
+        Key::new("type", Kind::TypeOrOuter, "A Spark SQL type; `struct`, `array` and `map` may have their parts below.")
+            .required()
+            .examples(&["timestamp", "bigint", "struct<a:int,b:array<string>>"]),
+        Key::new(
+            "format",
+            Kind::Text,
+            "Of a date or timestamp: a pattern of Spark's; of a timestamp also epoch_seconds, epoch_millis or epoch_micros.",
+        )
+        .examples(&["yyyy/MM/dd HH:mm", "epoch_millis"]),
+        Key::new("fields", Kind::Map(&FIELD_TYPE), "Of a struct: its fields and their types."),
+        Key::new("element", Kind::Either(&Kind::Type, &TYPE_OBJECT), "Of an array: the type of its elements."),
+        Key::new("key", Kind::Either(&Kind::Type, &TYPE_OBJECT), "Of a map: the type of its keys.").default("string"),
+        Key::new("value", Kind::Either(&Kind::Type, &TYPE_OBJECT), "Of a map: the type of its values."),
+    ],
+};
+
+static TABLE: Shape = Shape {
+    name: "Table",
+    doc: "Reference data in a file, read again when the file changes.",
+    written: Written::Any,
+    keys: &[
+        Key::new("name", Kind::Name, "The name that SQL joins it by.").required().examples(&["airports"]),
+        Key::new("file", Kind::Object(&TABLE_FILE), "The file that holds it.").required(),
+        Key::new("schema", SCHEMA, "The columns and their Spark SQL types; without it: inferred.")
+            .examples(SCHEMA_EXAMPLES),
+    ],
+};
+
+static TABLE_FILE: Shape = Shape {
+    name: "TableFile",
+    doc: "The file of a table.",
+    written: Written::Any,
+    keys: &[PATH, FORMAT, DELIMITER, QUOTE, HEADER],
+};
+
+static RESULT: Shape = Shape {
+    name: "Result",
+    doc: "A query, and what becomes of its rows.",
+    written: Written::Any,
+    keys: &[
+        Key::new("name", Kind::Name, "The result's and its collection's name, unique in the platform; served at `/data/{name}`.")
+            .required()
+            .examples(&["delays_by_city"]),
+        Key::new("description", Kind::Text, "Shown in the API's documentation."),
+        Key::new("sql", Kind::Sql, "A query in Spark SQL over `events`, the tables and earlier results.")
+            .required()
+            .examples(&["SELECT origin, count(*) AS flights FROM events GROUP BY origin"]),
+        Key::new("retain", RETAIN, "How long rows are kept: by window end, else by last update; appended rows by age or size. Without it: for ever.")
+            .examples(BOUND_EXAMPLES),
+        Key::new(
+            "emit",
+            Kind::Choice(&[
+                ("updates", "Rows change as events come."),
+                ("final", "A row is appended once its window is closed."),
+            ]),
+            "When rows are written.",
+        )
+        .default("updates"),
+        Key::new("sinks", Kind::List(&SINK, 1), "Where rows go.").default("[collection]"),
+        Key::new("index", Kind::List(&Kind::Text, 1), "Columns on which an equality filter is to be fast.").examples(&["[origin]"]),
+        Key::new("limit", Kind::Count, "Values kept a group by list aggregates (collect_list, collect_set) outside a window.")
+            .examples(&["1000"]),
+        Key::new(
+            "start",
+            Kind::Choice(&[("earliest", "From the oldest retained event."), ("latest", "From the next event.")]),
+            "Where the result starts when it is added to a running pipeline.",
+        )
+        .default("earliest"),
+    ],
+};
+
+const SINK: Kind = Kind::Choice(&[
+    ("collection", "Rows are kept and served."),
+    ("discard", "Rows are counted and dropped: for benchmarks."),
+]);
+
+const ROWS: Kind = Kind::List(&Kind::Row, 0);
+
+static TEST: Shape = Shape {
+    name: "Test",
+    doc: "A unit test: given events, expected rows.",
+    written: Written::Any,
+    keys: &[
+        Key::new("name", Kind::Text, "What is tested, in words.")
+            .required()
+            .examples(&["a delayed flight counts as late"]),
+        Key::new("given", ROWS, "The events, as they would stand in the source.").required(),
+        Key::new("tables", Kind::Map(&ROWS), "Rows in place of a table's file, by table."),
+        Key::new(
+            "expect",
+            Kind::Map(&ROWS),
+            "All rows of a result, by result; only the columns that are listed are compared.",
+        )
+        .required(),
+    ],
+};
+
+impl Key {
+    const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, doc, required: false, default: None, examples: &[] }
+    }
+
+    const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    const fn default(self, yaml: &'static str) -> Self {
+        Self { default: Some(yaml), ..self }
+    }
+
+    const fn examples(self, yaml: &'static [&'static str]) -> Self {
+        Self { examples: yaml, ..self }
+    }
+}
+
+impl Shape {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl Kind {
+    /// The shape that objects of this kind have, looking into lists and free keys.
+    pub(crate) fn shape(self) -> Option<&'static Shape> {
+        match self {
+            Self::Object(shape) => Some(shape),
+            Self::List(item, _) | Self::Map(item) => item.shape(),
+            Self::Either(_, object) => object.shape(),
+            _ => None,
+        }
+    }
+}
+
+/// Where in a pipeline a key of this name belongs, as `spec.events.lateness`: the first such place.
+pub(crate) fn home_of(name: &str) -> Option<String> {
+    let mut level: Vec<(String, &'static Shape)> = vec![(String::new(), &PIPELINE)];
+    // Types nest in themselves; nothing else is deeper than this.
+    for _ in 0..6 {
+        if let Some((path, _)) = level.iter().find(|(_, shape)| shape.key(name).is_some()) {
+            return Some(format!("{path}{name}"));
+        }
+        let below = |(path, shape): &(String, &'static Shape)| -> Vec<(String, &'static Shape)> {
+            let inner = shape.keys.iter().filter_map(|key| Some((key, key.kind.shape()?)));
+            inner.map(|(key, shape)| (format!("{path}{}{}.", key.name, key.kind.item_mark()), shape)).collect()
+        };
+        level = level.iter().flat_map(below).collect();
+    }
+    None
+}
+
+impl Kind {
+    fn item_mark(self) -> &'static str {
+        if matches!(self, Self::List(..)) { "[]" } else { "" }
+    }
+}

@@ -1,0 +1,494 @@
+//! From workers' outputs to one atomic commit: offsets, state, rows, counters, dead letters.
+//!
+//! Everything here happens on the pipeline's one merging thread, in source order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use manade_model::{Emit, Sink, Start};
+use manade_sql::{Input, Query, SqlError, Stage, TableSet, Worker as SqlWorker};
+use manade_store::{Change, Commit, Store, TableKind};
+
+use crate::dead_letters::{DeadLetterBounds, DeadLetters};
+use crate::groups::{GroupError, GroupState, HISTORY, Partial, rows_name};
+use crate::job::{Done, Part};
+use crate::plan::Plan;
+use crate::progress::{EventClock, Progress};
+use crate::retain::Kept;
+use crate::source::{self, Mark};
+use crate::worker::{running_watermarks, with_hidden};
+
+/// Turns batches of [`Done`] jobs into commits.
+pub struct Committer {
+    plan: Arc<Plan>,
+    progress: Progress,
+    dead: DeadLetters,
+    results: Vec<ResultOut>,
+    lanes: Arc<Vec<Vec<usize>>>,
+    /// A result that reads older rows of another at the moment.
+    catching_up: Option<usize>,
+}
+
+/// Rows of another result that are read at once where a result was added later.
+const CATCH_UP: u64 = 256 * 1024;
+
+/// What a result has not seen yet.
+enum Fresh<'a> {
+    /// From workers.
+    Parts(Vec<Part>),
+    /// Appended by the result that it reads.
+    Rows(&'a [RecordBatch]),
+}
+
+/// Where one result's rows go.
+struct ResultOut {
+    name: String,
+    rows_schema: SchemaRef,
+    groups: Option<GroupState>,
+    /// Runs an earlier result's appended rows through this result's SQL.
+    upstream: Option<UpstreamSql>,
+    /// Rows are appended: no aggregate, or `emit: final`.
+    appends: bool,
+    discards: bool,
+}
+
+struct UpstreamSql {
+    /// Index of the result that is read.
+    from: usize,
+    sql: SqlWorker,
+    input_schema: SchemaRef,
+    sequence: bool,
+    windowed: bool,
+    /// Path of the rows' event time.
+    time: Option<Vec<String>>,
+    /// The rows are events of their own, not closed windows.
+    timed: bool,
+    lateness: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("result {result}: {source}")]
+    Group { result: String, source: GroupError },
+    #[error("result {result}: {source}")]
+    Sql { result: String, source: SqlError },
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error(transparent)]
+    Read(#[from] manade_store::ReadError),
+}
+
+/// What is built and waits to be durable; the new progress counts only then.
+pub struct Built {
+    pub commit: Commit,
+    progress: Progress,
+}
+
+impl Committer {
+    pub fn new(
+        plan: Arc<Plan>,
+        progress: Progress,
+        lanes: Arc<Vec<Vec<usize>>>,
+        store: &Store,
+    ) -> Result<Self, BuildError> {
+        let failed = |i: usize, source| BuildError::Sql { result: plan.results[i].spec.name.to_string(), source };
+        let out = |i: usize| result_out(&plan, i).map_err(|e| failed(i, e));
+        let results = (0..plan.results.len()).map(out).collect::<Result<_, _>>()?;
+        let dead = DeadLetters::load(store, DeadLetterBounds::default())?;
+        Ok(Self { plan, progress, dead, results, lanes, catching_up: None })
+    }
+
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead
+    }
+
+    /// These go with the next commit.
+    pub fn drop_dead_letters(&mut self, ids: Vec<u64>) {
+        self.dead.dropped(ids);
+    }
+
+    /// Builds the commit of these jobs, given in order. At `end`, the source has ended and open windows are closed.
+    pub fn build(
+        &mut self,
+        store: &Store,
+        dones: Vec<Done>,
+        tables: &TableSet,
+        end: bool,
+    ) -> Result<Built, BuildError> {
+        let mut progress = self.progress.clone();
+        let mut changes = self.missing_tables(store);
+        let mut parts: Vec<Vec<Part>> = self.results.iter().map(|_| Vec::new()).collect();
+        let mut marks = Vec::new();
+        let mut dead = Vec::new();
+        for done in dones {
+            take_in(&mut progress, &done);
+            for mut result in done.results {
+                let name = &self.results[result.result].name;
+                let counters = &mut progress.results.get_mut(name).expect("every result has progress").counters;
+                counters.failed += result.failed;
+                dead.extend(result.dead.drain(..).map(|letter| (Some(name.clone()), letter)));
+                parts[result.result].append(&mut result.parts);
+            }
+            dead.extend(done.dead.into_iter().map(|letter| (None, letter)));
+            if let Some(ids) = &done.replayed {
+                self.dead.tried(ids);
+            }
+            marks.push(done.mark);
+        }
+        if marks.iter().any(|mark| matches!(mark, Mark::File(_))) {
+            changes.extend(source::store::changes(store, &marks)?);
+        }
+        if end {
+            self.end_windows(store, &mut progress)?;
+        }
+        self.merge_results(store, &mut progress, parts, tables, &mut changes)?;
+        changes.extend(self.dead.changes(store, dead, &mut progress, manade_store::system_clock())?);
+        let meta = serde_json::to_vec(&progress).expect("progress is plain data");
+        Ok(Built { commit: Commit { meta, changes }, progress })
+    }
+
+    /// How often the end of the source must be committed until results that read results have seen it too.
+    pub fn depth(&self) -> usize {
+        1 + self.results.iter().filter(|result| result.upstream.is_some()).count()
+    }
+
+    /// A part of what a result that reads an earlier one has not seen of it: it was added later. `None` when there is
+    /// nothing of that kind.
+    pub fn catch_up(&mut self, store: &Store, tables: &TableSet) -> Result<Option<Built>, BuildError> {
+        let view = store.reader().view();
+        for index in 0..self.results.len() {
+            let Some(upstream) = &self.results[index].upstream else { continue };
+            let from = self.results[upstream.from].name.clone();
+            let Some(rows) = view.snapshot(&rows_name(&from)) else { continue };
+            let name = self.results[index].name.clone();
+            let first = match self.plan.results[index].spec.start {
+                Start::Earliest => rows.row_ids().start,
+                Start::Latest => rows.row_ids().end,
+            };
+            let seen = self.progress.results[&name].seen.unwrap_or(first);
+            if seen >= rows.row_ids().end {
+                continue;
+            }
+            let mut progress = self.progress.clone();
+            let mut changes = self.missing_tables(store);
+            let (mut batches, mut taken) = (Vec::new(), 0);
+            for batch in rows.scan_from(seen) {
+                let batch = batch?;
+                taken += batch.num_rows() as u64;
+                batches.push(visible(&batch, &self.results[upstream.from].rows_schema)?);
+                if taken >= CATCH_UP {
+                    break;
+                }
+            }
+            let of = progress.results.get_mut(&name).expect("every result has progress");
+            of.seen = Some(seen + taken);
+            self.catching_up = Some(index);
+            let merged = self.merge_one(store, &mut progress, index, Fresh::Rows(&batches), tables, &mut changes);
+            self.catching_up = None;
+            merged?;
+            let meta = serde_json::to_vec(&progress).expect("progress is plain data");
+            return Ok(Some(Built { commit: Commit { meta, changes }, progress }));
+        }
+        Ok(None)
+    }
+
+    /// What age and size bounds let go, where there is any.
+    pub fn upkeep(&mut self, store: &Store) -> Result<Option<Built>, BuildError> {
+        let now = manade_store::system_clock();
+        let mut progress = self.progress.clone();
+        let mut changes = self.dead.changes(store, Vec::new(), &mut progress, now)?;
+        for (index, planned) in self.plan.results.iter().enumerate() {
+            let name = &self.results[index].name;
+            let watermark = self.watermark_of(index, &progress, self.plan.lateness());
+            let of = progress.results.get_mut(name).expect("every result has progress");
+            let kept = Kept { name, retain: planned.spec.retain, groups: self.results[index].groups.as_ref() };
+            changes.extend(kept.expire(store, &mut of.history, watermark, now)?);
+        }
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let meta = serde_json::to_vec(&progress).expect("progress is plain data");
+        Ok(Some(Built { commit: Commit { meta, changes }, progress }))
+    }
+
+    /// The commit is durable.
+    pub fn done(&mut self, built: Progress) {
+        self.progress = built;
+    }
+
+    fn missing_tables(&self, store: &Store) -> Vec<(String, Change)> {
+        let mut missing = source::store::missing(store);
+        missing.extend(DeadLetters::missing(store));
+        for result in &self.results {
+            if let Some(groups) = &result.groups {
+                missing.extend(groups.missing(store));
+            }
+            let name = rows_name(&result.name);
+            if result.appends && !result.discards && store.table(&name).is_none() {
+                let schema = Arc::clone(&result.rows_schema);
+                missing.push((name, Change::Create { kind: TableKind::Append, schema, history: HISTORY }));
+            }
+        }
+        missing
+    }
+
+    /// The end of a source that ends: watermarks move behind every open window.
+    fn end_windows(&self, store: &Store, progress: &mut Progress) -> Result<(), BuildError> {
+        for (lane, results) in self.lanes.iter().enumerate() {
+            for result in results {
+                let out = &self.results[*result];
+                let Some(groups) = &out.groups else { continue };
+                let failed = |source| BuildError::Group { result: out.name.clone(), source };
+                let last = groups.last_end(store).map_err(failed)?;
+                let clock = match &out.upstream {
+                    Some(upstream) if upstream.timed => {
+                        &mut progress.results.get_mut(&out.name).expect("every result has progress").clock
+                    }
+                    _ => &mut progress.lanes[lane].clock,
+                };
+                clock.closed = clock.closed.max(last);
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_results(
+        &mut self,
+        store: &Store,
+        progress: &mut Progress,
+        mut parts: Vec<Vec<Part>>,
+        tables: &TableSet,
+        changes: &mut Vec<(String, Change)>,
+    ) -> Result<(), BuildError> {
+        let mut appended: HashMap<usize, Vec<RecordBatch>> = HashMap::new();
+        for (index, own) in parts.iter_mut().enumerate() {
+            let fresh = match &self.results[index].upstream {
+                Some(upstream) => Fresh::Rows(appended.get(&upstream.from).map(Vec::as_slice).unwrap_or_default()),
+                None => Fresh::Parts(std::mem::take(own)),
+            };
+            if let (Fresh::Rows(rows), Some(upstream)) = (&fresh, &self.results[index].upstream) {
+                let before =
+                    store.table(&rows_name(&self.results[upstream.from].name)).map(manade_store::Table::row_ids);
+                let of = progress.results.get_mut(&self.results[index].name).expect("every result has progress");
+                let more: u64 = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+                of.seen = Some(of.seen.unwrap_or(before.unwrap_or_default().end) + more);
+            }
+            if let Some(batch) = self.merge_one(store, progress, index, fresh, tables, changes)? {
+                appended.entry(index).or_default().push(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges what is new for one result; returns the rows that it appends.
+    fn merge_one(
+        &mut self,
+        store: &Store,
+        progress: &mut Progress,
+        index: usize,
+        fresh: Fresh<'_>,
+        tables: &TableSet,
+        changes: &mut Vec<(String, Change)>,
+    ) -> Result<Option<RecordBatch>, BuildError> {
+        let name = self.results[index].name.clone();
+        let parts = match (fresh, &mut self.results[index].upstream) {
+            (Fresh::Parts(parts), _) => parts,
+            (Fresh::Rows(rows), Some(upstream)) => {
+                let failed = |source| BuildError::Sql { result: name.clone(), source };
+                let clock = &mut progress.results.get_mut(&name).expect("every result has progress").clock;
+                upstream.run(rows, tables, clock).map_err(failed)?
+            }
+            (Fresh::Rows(_), None) => Vec::new(),
+        };
+        let watermark = self.watermark_of(index, progress, self.plan.lateness());
+        let result = &mut self.results[index];
+        let of_result = progress.results.get_mut(&name).expect("every result has progress");
+        for part in &parts {
+            of_result.counters.selected += part.output.selected;
+            of_result.counters.late += part.output.late.len() as u64;
+        }
+        let rows = result.merge(store, parts, watermark, changes)?;
+        of_result.watermark = watermark;
+        of_result.counters.written += rows.written;
+        let appended = rows.appended.filter(|batch| batch.num_rows() > 0);
+        if let Some(batch) = appended.as_ref().filter(|_| !result.discards) {
+            changes.push((rows_name(&name), Change::Append { rows: batch.clone() }));
+        }
+        Ok(appended)
+    }
+
+    /// A result that reads another has that one's watermark; while it catches up, that of the rows seen so far, which
+    /// come in the order of their windows.
+    fn watermark_of(&self, index: usize, progress: &Progress, lateness: i64) -> Option<i64> {
+        if let Some(upstream) = &self.results[index].upstream {
+            let clock = &progress.results[&self.results[index].name].clock;
+            if upstream.timed {
+                return clock.watermark(lateness);
+            }
+            let above = self.watermark_of(upstream.from, progress, lateness);
+            return if self.catching_up == Some(index) { above.min(clock.newest) } else { above };
+        }
+        let lane = self.lanes.iter().position(|results| results.contains(&index))?;
+        progress.lanes[lane].clock.watermark(lateness)
+    }
+}
+
+impl Built {
+    pub fn into_parts(self) -> (Commit, Progress) {
+        (self.commit, self.progress)
+    }
+}
+
+struct Written {
+    appended: Option<RecordBatch>,
+    written: u64,
+}
+
+impl ResultOut {
+    fn merge(
+        &mut self,
+        store: &Store,
+        parts: Vec<Part>,
+        watermark: Option<i64>,
+        changes: &mut Vec<(String, Change)>,
+    ) -> Result<Written, BuildError> {
+        let Some(groups) = &mut self.groups else {
+            let rows = parts.into_iter().flat_map(|part| part.output.rows);
+            let rows = rows.map(|batch| visible(&batch, &self.rows_schema)).collect::<Result<Vec<_>, _>>()?;
+            let rows = concat_batches(&self.rows_schema, &rows)?;
+            return Ok(Written { written: rows.num_rows() as u64, appended: Some(rows) });
+        };
+        let partial = |part: Part| Partial { watermark: part.watermark, groups: part.output.groups };
+        let partials: Vec<Partial> = parts.into_iter().map(partial).collect();
+        let failed = |source| BuildError::Group { result: self.name.clone(), source };
+        let merged = groups.merge(store, &partials, watermark).map_err(failed)?;
+        changes.extend(merged.changes);
+        let closed = merged.closed.map(|rows| visible(&rows, &self.rows_schema)).transpose()?;
+        let written =
+            if self.appends { closed.as_ref().map_or(0, |rows| rows.num_rows() as u64) } else { merged.updated };
+        Ok(Written { appended: closed, written })
+    }
+}
+
+impl UpstreamSql {
+    /// Runs one commit's rows of the upstream result. Rows of closed windows come in the order of their ends, so none of
+    /// them is late; rows that are events of their own are late by a watermark of their own.
+    fn run(&mut self, rows: &[RecordBatch], tables: &TableSet, clock: &mut EventClock) -> Result<Vec<Part>, SqlError> {
+        let mut parts = Vec::new();
+        for batch in rows {
+            let batch = lower_case(batch);
+            let times = self.time.as_ref().and_then(|path| times_of(&batch, path));
+            let before = *clock;
+            let (watermarks, late) = match times.as_ref().filter(|_| self.timed) {
+                Some(times) => running_watermarks(times, before, self.lateness),
+                None => (Vec::new(), false),
+            };
+            clock.see(times.as_ref().and_then(|times| times.iter().max().copied()), batch.num_rows() as u64);
+            let late = late && self.windowed;
+            let input = with_hidden(
+                &batch,
+                &self.input_schema,
+                late.then_some(&watermarks),
+                self.sequence.then_some(before.events),
+            );
+            let output = self.sql.run(&input, tables, late)?;
+            parts.push(Part { watermark: before.watermark(self.lateness), output });
+        }
+        Ok(parts)
+    }
+}
+
+/// Rows of an earlier result as an input: columns by the names that SQL knows.
+fn lower_case(rows: &RecordBatch) -> RecordBatch {
+    let schema = rows.schema();
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|f| f.as_ref().clone().with_name(f.name().to_lowercase())).collect();
+    rows.clone().with_schema(Arc::new(Schema::new(fields))).unwrap_or_else(|_| rows.clone())
+}
+
+fn take_in(progress: &mut Progress, done: &Done) {
+    for lane in &done.lanes {
+        progress.lanes[lane.lane].clock = lane.clock;
+        if let Some(after) = done.after {
+            progress.lanes[lane.lane].position = after;
+        }
+    }
+    if done.counts {
+        progress.counters.read += done.read;
+        progress.counters.processed += done.rows;
+        progress.counters.dead += done.read - done.rows;
+    }
+}
+
+/// The visible columns, which stand first.
+fn visible(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let columns = typed(rows.columns(), schema)?;
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
+
+/// Columns as the schema has them: functions differ in how they name the elements of a list.
+pub fn typed(columns: &[ArrayRef], schema: &SchemaRef) -> Result<Vec<ArrayRef>, arrow::error::ArrowError> {
+    let typed = |(column, field): (&ArrayRef, &Arc<Field>)| match field.data_type() {
+        same if column.data_type() == same => Ok(Arc::clone(column)),
+        other => arrow::compute::cast(column, other),
+    };
+    columns.iter().zip(schema.fields()).map(typed).collect()
+}
+
+/// The schema of a result's appended rows.
+pub fn rows_schema(query: &Query) -> SchemaRef {
+    let column = |c: &manade_sql::OutputColumn| Field::new(&c.name, c.data_type.clone(), true);
+    Arc::new(Schema::new(query.columns.iter().map(column).collect::<Vec<_>>()))
+}
+
+fn result_out(plan: &Plan, index: usize) -> Result<ResultOut, SqlError> {
+    let planned = &plan.results[index];
+    let query = &planned.query;
+    let name = planned.spec.name.to_string();
+    let emit_final = planned.spec.emit == Emit::Final;
+    let groups = GroupState::new(&name, query, emit_final)?;
+    let upstream = match &query.input {
+        Input::Events => None,
+        Input::Result(from) => {
+            let from = plan.results.iter().position(|r| r.spec.name.as_str() == from).expect("it was compiled before");
+            let read = &plan.results[from].query;
+            Some(UpstreamSql {
+                from,
+                sql: query.worker()?,
+                input_schema: Arc::clone(&query.input_schema),
+                sequence: query.sequence,
+                windowed: matches!(&query.stage, Stage::Groups(groups) if groups.window.is_some()),
+                time: read.time.clone(),
+                timed: matches!(read.stage, Stage::Rows),
+                lateness: plan.lateness(),
+            })
+        }
+    };
+    Ok(ResultOut {
+        appends: groups.is_none() || emit_final,
+        discards: planned.spec.sinks == [Sink::Discard],
+        rows_schema: rows_schema(query),
+        name,
+        groups,
+        upstream,
+    })
+}
+
+/// Event times of rows, where none is null.
+fn times_of(rows: &RecordBatch, path: &[String]) -> Option<Vec<i64>> {
+    let (first, rest) = path.split_first()?;
+    let mut column = Arc::clone(rows.column_by_name(first)?);
+    for name in rest {
+        column = Arc::clone(column.as_struct_opt()?.column_by_name(name)?);
+    }
+    let micros = arrow::compute::cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
+    Some(micros.as_primitive::<TimestampMicrosecondType>().iter().map(Option::unwrap_or_default).collect())
+}

@@ -1,0 +1,634 @@
+//! A running pipeline: opens its folder, settles what is stored against what is asked for, starts and stops threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use manade_model::{Emit, EventSchema, Finding, Source, Start};
+use manade_sql::{Input, Stage};
+use manade_store::{Change, Commit, EventBounds, EventLog, OpenError, Store, StoreOptions};
+use parking_lot::Mutex;
+
+use crate::collection::Collection;
+use crate::commit::{BuildError, Committer, rows_schema};
+use crate::dead_letter::{DeadLetter, DeadLetterFilter};
+use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
+use crate::engine::{Command, Engine, ReplayAnswer, fill};
+use crate::job::{Done, Job};
+use crate::plan::{Decoders, Plan};
+use crate::progress::{Lane, Position, Progress, ResultProgress};
+use crate::reading::{Reading, describe};
+use crate::sequencer::Sequencer;
+use crate::source::discover::{SelectError, Selection};
+use crate::source::file::{FileOptions, FileReader};
+use crate::source::open::Last;
+use crate::source::{LogReader, SourceReader};
+use crate::status::{PipelineCounters, PipelineState, PipelineStatus, ResultStatus};
+use crate::tables::{TableError, Tables};
+use crate::view::ResultCollection;
+use crate::worker::Worker;
+
+#[derive(Debug, Clone)]
+pub struct PipelineOptions {
+    /// Threads that decode and run SQL.
+    pub workers: usize,
+    /// Bytes that state may hold in memory.
+    pub memory: u64,
+    /// Stop reading at the end of what is there.
+    pub once: bool,
+    /// Accepted events that may wait before more are refused.
+    pub max_backlog: u64,
+}
+
+/// A pipeline that runs. Dropping it stops it.
+pub struct Pipeline {
+    plan: Arc<Plan>,
+    commands: Sender<Command>,
+    status: Arc<Mutex<PipelineStatus>>,
+    reader: manade_store::Reader,
+    log: Option<EventLog>,
+    collections: Vec<Arc<dyn Collection>>,
+    threads: Vec<JoinHandle<()>>,
+    engine: Option<JoinHandle<Store>>,
+    max_backlog: u64,
+    /// The main lane's position as of the last commit.
+    consumed: Arc<AtomicU64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("{path} is damaged: {reason}; restore a backup, or start over with `manade reset {pipeline}`")]
+    Progress { path: PathBuf, reason: String, pipeline: String },
+    /// Stored state does not fit the SQL any more.
+    #[error("the stored state does not fit")]
+    Unfit(Vec<Finding>),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    #[error(transparent)]
+    Decoder(#[from] manade_events::DecoderError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Sql(#[from] manade_sql::SqlError),
+    #[error(transparent)]
+    Read(#[from] manade_store::ReadError),
+}
+
+/// Stored data of a pipeline that does not run cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    #[error(transparent)]
+    Read(#[from] manade_store::ReadError),
+    #[error(transparent)]
+    Commit(#[from] manade_store::CommitError),
+}
+
+/// What is stored of a pipeline, opened.
+pub struct Stored {
+    pub store: Store,
+    pub progress: Progress,
+}
+
+impl Stored {
+    /// Opens a pipeline's folder, which may be new.
+    pub fn open(folder: &Path, memory: u64) -> Result<Self, StartError> {
+        let options = StoreOptions { resident: memory, ..StoreOptions::default() };
+        let store = Store::open(&folder.join("store"), options)?;
+        let progress = match store.meta() {
+            None => Progress::default(),
+            Some(meta) => serde_json::from_slice(meta).map_err(|e| StartError::Progress {
+                path: folder.join("store"),
+                reason: e.to_string(),
+                pipeline: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            })?,
+        };
+        Ok(Self { store, progress })
+    }
+
+    /// As of the last commit.
+    pub fn status(&self, pipeline: &str) -> PipelineStatus {
+        let progress = &self.progress;
+        let main = progress.lanes.first();
+        let lateness = progress.results.values().map(|of| of.lateness).next().unwrap_or_default();
+        let dead = dead_letters::select(&self.store.reader(), &DeadLetterFilter::default());
+        let result = |(name, of): (&String, &ResultProgress)| ResultStatus {
+            name: name.clone(),
+            counters: of.counters,
+            rows: match crate::plan::recompile(&of.definition) {
+                Ok(query) => crate::view::row_count(&self.store, name, &query, of.definition.emit),
+                Err(_) => 0,
+            },
+            watermark: of.watermark,
+        };
+        PipelineStatus {
+            name: pipeline.to_owned(),
+            state: PipelineState::Stopped,
+            reason: None,
+            source: String::new(),
+            counters: progress.counters,
+            watermark: main.and_then(|lane| lane.clock.watermark(lateness)),
+            newest: main.and_then(|lane| lane.clock.newest),
+            backlog: 0,
+            results: progress.results.iter().map(result).collect(),
+            dead_letters: dead.map_or(0, |letters| letters.len() as u64),
+        }
+    }
+
+    pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, manade_store::ReadError> {
+        let selected = dead_letters::select(&self.store.reader(), filter)?;
+        Ok(selected.into_iter().map(|stored| stored.letter).collect())
+    }
+
+    pub fn drop_dead_letters(&mut self, filter: &DeadLetterFilter) -> Result<u64, StoredError> {
+        let selected = dead_letters::select(&self.store.reader(), filter)?;
+        let ids: Vec<u64> = selected.iter().map(|stored| stored.letter.id).collect();
+        let dropped = ids.len() as u64;
+        let mut letters = DeadLetters::load(&self.store, DeadLetterBounds::default())?;
+        letters.dropped(ids);
+        let mut progress = self.progress.clone();
+        let changes = letters.changes(&self.store, Vec::new(), &mut progress, manade_store::system_clock())?;
+        self.write(progress, changes)?;
+        Ok(dropped)
+    }
+
+    /// Forgets a result: its rows, its state and how far it has read; with it, those that read its rows.
+    pub fn drop_result(&mut self, name: &str) -> Result<(), StoredError> {
+        let mut progress = self.progress.clone();
+        let mut changes = Vec::new();
+        for name in self.with_readers(name) {
+            progress.results.remove(&name);
+            for lane in progress.lanes.iter_mut().chain(&mut progress.parked) {
+                lane.results.retain(|result| *result != name);
+            }
+            changes.extend(crate::groups::drop_tables(&self.store, &name));
+        }
+        progress.parked.retain(|lane| !lane.results.is_empty());
+        self.write(progress, changes)
+    }
+
+    /// A result and those that read its rows, directly or not.
+    fn with_readers(&self, name: &str) -> Vec<String> {
+        let mut all = vec![name.to_owned()];
+        let mut at = 0;
+        while let Some(read) = all.get(at).cloned() {
+            for (reader, of) in &self.progress.results {
+                let input = crate::plan::recompile(&of.definition).map(|query| query.input);
+                if !all.contains(reader) && input.is_ok_and(|input| input == Input::Result(read.clone())) {
+                    all.push(reader.clone());
+                }
+            }
+            at += 1;
+        }
+        all
+    }
+
+    fn write(&mut self, progress: Progress, changes: Vec<(String, Change)>) -> Result<(), StoredError> {
+        let meta = serde_json::to_vec(&progress).expect("progress is plain data");
+        self.store.commit(Commit { meta, changes })?;
+        self.progress = progress;
+        Ok(())
+    }
+
+    /// Copies the pipeline's folder, from which this was opened.
+    pub fn backup(&self, folder: &Path, to: &Path) -> Result<(), String> {
+        self.store.backup_to(&to.join("store")).map_err(|e| describe(&e))?;
+        let log = folder.join("log");
+        if log.exists() {
+            let log = EventLog::open(&log, EventBounds::default()).map_err(|e| describe(&e))?;
+            log.backup_to(&to.join("log")).map_err(|e| describe(&e))?;
+            log.close();
+        }
+        Ok(())
+    }
+
+    /// Collections of every result that was ever kept here, whether it is in the platform or not.
+    pub fn collections(&self, pipeline: &str) -> Vec<Arc<dyn Collection>> {
+        let mut collections: Vec<Arc<dyn Collection>> = Vec::new();
+        for of in self.progress.results.values() {
+            match crate::plan::recompile(&of.definition) {
+                Ok(query) => {
+                    let reader = self.store.reader();
+                    let query = Arc::new(query);
+                    let made = ResultCollection::new(pipeline, &of.definition, query, reader, of.lateness);
+                    if let Some(collection) = made {
+                        collections.push(Arc::new(collection));
+                    }
+                }
+                Err(findings) => {
+                    let why = findings.first().map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(result = %of.definition.name, "its rows cannot be read by this version: {why}");
+                }
+            }
+        }
+        collections
+    }
+}
+
+impl Pipeline {
+    pub fn start(folder: &Path, plan: Plan, options: &PipelineOptions) -> Result<Self, StartError> {
+        let Stored { store, progress } = Stored::open(folder, options.memory)?;
+        let plan = Arc::new(plan);
+        let log = open_log(folder, &plan)?;
+        let oldest = Position(log.as_ref().map_or(0, |log| log.events().start));
+        let progress = settle(&plan, progress, oldest).map_err(StartError::Unfit)?;
+        let source = open_source(&plan, &progress, &store, log.as_ref(), options)?;
+        Self::run(plan, Stored { store, progress }, source, log, options)
+    }
+
+    /// Starts the threads.
+    fn run(
+        plan: Arc<Plan>,
+        stored: Stored,
+        source: SourceReader,
+        log: Option<EventLog>,
+        options: &PipelineOptions,
+    ) -> Result<Self, StartError> {
+        let collections = stored.collections(plan.pipeline.name.as_str());
+        let Stored { store, progress } = stored;
+        let lanes = Arc::new(lanes_of(&plan, &progress));
+        let tables = Arc::new(Mutex::new(Tables::load(plan.tables.clone())?));
+        let committer = Committer::new(Arc::clone(&plan), progress.clone(), Arc::clone(&lanes), &store)?;
+        let reader = store.reader();
+        let status = shown(&plan, &progress, &store, committer.dead_letters().len());
+        let sequencer = Arc::new(Sequencer::new(progress.lanes.iter().map(|lane| lane.clock).collect()));
+        let (jobs, job_queue) = bounded::<Job>(options.workers * 2);
+        let (dones, done_queue) = bounded::<Done>(options.workers * 2);
+        let (reports, report_queue) = unbounded();
+        let (commands, command_queue) = unbounded();
+        let (replays, replay_queue) = unbounded();
+        let issued = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
+
+        let mut threads = workers(&plan, &lanes, &sequencer, options.workers, &job_queue, &dones)?;
+        drop((job_queue, dones));
+        let reading = Reading {
+            source,
+            log: log.clone(),
+            tables: Arc::clone(&tables),
+            jobs,
+            replays: replay_queue,
+            reports,
+            issued: Arc::clone(&issued),
+            stop: Arc::clone(&stop),
+            positions: progress.lanes.iter().map(|lane| lane.position).collect(),
+            once: options.once,
+        };
+        threads.push(spawn("source", move || reading.run()));
+        let engine = Engine {
+            plan: Arc::clone(&plan),
+            store,
+            committer,
+            dones: done_queue,
+            reports: report_queue,
+            commands: command_queue,
+            replays,
+            issued,
+            stop,
+            status: Arc::clone(&status),
+            tables,
+            sequencer,
+            log: log.clone(),
+            consumed: Arc::clone(&consumed),
+        };
+        let engine = spawn("merge", move || engine.run());
+        Ok(Self {
+            plan,
+            commands,
+            status,
+            reader,
+            log,
+            collections,
+            threads,
+            engine: Some(engine),
+            max_backlog: options.max_backlog,
+            consumed,
+        })
+    }
+
+    /// The schema that was inferred at the first run.
+    pub fn inferred(&self) -> Option<&EventSchema> {
+        self.plan.inferred.then_some(&self.plan.schema)
+    }
+
+    /// Results of a new plan that what is stored does not fit.
+    pub fn unfit(&self, plan: &Plan) -> Vec<Finding> {
+        let progress = self.reader.view().meta().and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
+        misfits(plan, &progress)
+    }
+
+    pub fn name(&self) -> &str {
+        self.plan.pipeline.name.as_str()
+    }
+
+    pub fn status(&self) -> PipelineStatus {
+        let mut status = self.status.lock().clone();
+        if let Some(log) = &self.log {
+            status.backlog = log.events().end.saturating_sub(self.consumed.load(Ordering::Relaxed));
+        }
+        status
+    }
+
+    pub fn collections(&self) -> &[Arc<dyn Collection>] {
+        &self.collections
+    }
+
+    /// The durable log of an http source.
+    pub fn log(&self) -> Option<&EventLog> {
+        self.log.as_ref()
+    }
+
+    /// Too many accepted events wait to be processed.
+    pub fn is_full(&self) -> bool {
+        self.log.is_some() && self.status().backlog > self.max_backlog
+    }
+
+    pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, String> {
+        let selected = dead_letters::select(&self.reader, filter).map_err(|e| describe(&e))?;
+        Ok(selected.into_iter().map(|stored| stored.letter).collect())
+    }
+
+    /// Tries dead letters again, under the present schema and SQL.
+    pub fn replay(&self, filter: DeadLetterFilter) -> Result<ReplayAnswer, String> {
+        self.ask(|reply| Command::Replay { filter, reply })
+    }
+
+    pub fn drop_dead_letters(&self, filter: DeadLetterFilter) -> Result<u64, String> {
+        self.ask(|reply| Command::DropDeadLetters { filter, reply })
+    }
+
+    /// Copies the pipeline's folder as of its last commit.
+    pub fn backup(&self, to: PathBuf) -> Result<(), String> {
+        // The store first: a copy of the log may run ahead of it, never behind.
+        self.ask(|reply| Command::Backup { to: to.join("store"), reply })?;
+        match &self.log {
+            Some(log) => log.backup_to(&to.join("log")).map_err(|e| describe(&e)),
+            None => Ok(()),
+        }
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(Sender<Result<T, String>>) -> Command) -> Result<T, String> {
+        let (reply, answer) = bounded(1);
+        let stopped = || "the pipeline has stopped".to_owned();
+        self.commands.send(command(reply)).map_err(|_| stopped())?;
+        answer.recv_timeout(Duration::from_mins(1)).map_err(|_| stopped())?
+    }
+
+    /// Finishes the batch, commits and ends all threads.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        let _ = self.commands.send(Command::Stop);
+        if let Some(engine) = self.engine.take()
+            && let Ok(store) = engine.join()
+        {
+            store.close();
+        }
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has been reported by its own message.
+            let _ = thread.join();
+        }
+        if let Some(log) = &self.log {
+            log.close();
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Threads that decode and run SQL until there are no more jobs.
+fn workers(
+    plan: &Arc<Plan>,
+    lanes: &Arc<Vec<Vec<usize>>>,
+    sequencer: &Arc<Sequencer>,
+    count: usize,
+    queue: &Receiver<Job>,
+    out: &Sender<Done>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let decoders = Arc::new(Decoders::new(plan)?);
+    let mut threads = Vec::new();
+    for number in 0..count {
+        let (plan, decoders, sequencer) = (Arc::clone(plan), Arc::clone(&decoders), Arc::clone(sequencer));
+        let mut worker = Worker::new(plan, decoders, Arc::clone(&sequencer), Arc::clone(lanes))?;
+        let (queue, out) = (queue.clone(), out.clone());
+        threads.push(spawn(&format!("worker-{number}"), move || {
+            for job in queue {
+                let Some(done) = worker.run(job) else { return };
+                if out.send(done).is_err() {
+                    // The merging thread is gone: nobody will take what others wait to hand in.
+                    sequencer.close();
+                    return;
+                }
+            }
+        }));
+    }
+    Ok(threads)
+}
+
+/// A pipeline's status before its progress is filled in.
+fn shown(plan: &Plan, progress: &Progress, store: &Store, dead_letters: u64) -> Arc<Mutex<PipelineStatus>> {
+    let mut status = new_status(plan);
+    fill(&mut status, plan, progress, store);
+    status.dead_letters = dead_letters;
+    Arc::new(Mutex::new(status))
+}
+
+fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
+}
+
+fn new_status(plan: &Plan) -> PipelineStatus {
+    PipelineStatus {
+        name: plan.pipeline.name.to_string(),
+        state: PipelineState::Running,
+        reason: None,
+        source: source_kind(plan).to_owned(),
+        counters: PipelineCounters::default(),
+        watermark: None,
+        newest: None,
+        backlog: 0,
+        results: Vec::new(),
+        dead_letters: 0,
+    }
+}
+
+fn source_kind(plan: &Plan) -> &'static str {
+    match plan.pipeline.source {
+        Source::File(_) => "file",
+        Source::Http(_) => "http",
+    }
+}
+
+fn open_log(folder: &Path, plan: &Plan) -> Result<Option<EventLog>, OpenError> {
+    let Source::Http(http) = &plan.pipeline.source else { return Ok(None) };
+    let mut bounds = EventBounds::default();
+    if let Some(age) = http.retain.age {
+        bounds.age = age;
+    }
+    if let Some(size) = http.retain.size {
+        bounds.bytes = size;
+        // Whole files are dropped, so there must be several.
+        bounds.file_bytes = (size / 8).clamp(64 << 10, bounds.file_bytes);
+    }
+    EventLog::open(&folder.join("log"), bounds).map(Some)
+}
+
+fn open_source(
+    plan: &Plan,
+    progress: &Progress,
+    store: &Store,
+    log: Option<&EventLog>,
+    options: &PipelineOptions,
+) -> Result<SourceReader, StartError> {
+    let events = &plan.pipeline.events;
+    let main = progress.lanes[0].position;
+    match &plan.pipeline.source {
+        Source::Http(_) => {
+            let log = log.expect("an http source has a log").clone();
+            Ok(SourceReader::Log(LogReader::new(log, main, events.time.is_some(), events.max_event)))
+        }
+        Source::File(file) => {
+            let behind = progress.lanes.iter().any(|lane| lane.position < main);
+            let read = crate::source::store::load(store, behind)?;
+            let last = if options.once && !file.follow { Last::Take } else { Last::WhenWhole };
+            let options = FileOptions {
+                selection: Selection::new(&file.path)?,
+                format: file.format.clone(),
+                follow: file.follow,
+                last,
+                max_event: events.max_event,
+            };
+            Ok(SourceReader::File(FileReader::new(options, read)))
+        }
+    }
+}
+
+/// Brings what is stored together with what is asked for: lanes for new results, marks on removed ones, or findings
+/// where stored state does not fit.
+fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progress, Vec<Finding>> {
+    let unfit = misfits(plan, &progress);
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
+    progress.source = Some(source_kind(plan).to_owned());
+    let first = progress.lanes.is_empty();
+    if first {
+        progress.lanes.push(Lane { position: oldest, ..Lane::default() });
+    }
+    if plan.inferred {
+        progress.inferred = Some(plan.schema.clone());
+    }
+    let names: Vec<String> = plan.results.iter().map(|r| r.spec.name.to_string()).collect();
+    for (name, of) in &mut progress.results {
+        of.removed = !names.contains(name);
+    }
+    park(&mut progress, &names);
+    for result in &plan.results {
+        let name = result.spec.name.to_string();
+        let of = progress.results.entry(name.clone()).or_insert_with(|| ResultProgress::new(result, plan.lateness()));
+        of.definition = result.definition.clone();
+        of.fingerprint.clone_from(&result.query.fingerprint);
+        of.lateness = plan.lateness();
+        if progress.lanes.iter().any(|lane| lane.results.contains(&name)) {
+            continue;
+        }
+        if let Some(at) = progress.parked.iter().position(|lane| lane.results.contains(&name)) {
+            let lane = progress.parked.remove(at);
+            progress.lanes.push(lane);
+        } else if first || result.spec.start == Start::Latest {
+            progress.lanes[0].results.push(name);
+        } else {
+            progress.lanes.push(Lane { results: vec![name], position: oldest, ..Lane::default() });
+        }
+    }
+    join_lanes(&mut progress.lanes);
+    Ok(progress)
+}
+
+/// Takes removed results out of their lanes, and remembers how far each had read.
+fn park(progress: &mut Progress, names: &[String]) {
+    let mut parked = Vec::new();
+    for lane in &mut progress.lanes {
+        let (stay, go): (Vec<String>, Vec<String>) = lane.results.drain(..).partition(|name| names.contains(name));
+        lane.results = stay;
+        let left = |name| Lane { results: vec![name], position: lane.position, clock: lane.clock };
+        parked.extend(go.into_iter().map(left));
+    }
+    progress.parked.extend(parked);
+}
+
+/// Lanes that have read the same are one.
+fn join_lanes(lanes: &mut Vec<Lane>) {
+    let mut joined: Vec<Lane> = Vec::new();
+    for lane in lanes.drain(..) {
+        let same = joined.iter().position(|other| other.position == lane.position && other.clock == lane.clock);
+        match same {
+            Some(other) => joined[other].results.extend(lane.results),
+            // Lanes without results only matter where they count: at the front.
+            None if lane.results.is_empty() && !joined.is_empty() => {}
+            None => joined.push(lane),
+        }
+    }
+    *lanes = joined;
+}
+
+/// Why what is stored cannot be gone on with.
+fn misfits(plan: &Plan, progress: &Progress) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = plan.results.iter().filter_map(|r| misfit(plan, r, progress)).collect();
+    if progress.source.as_ref().is_some_and(|kind| kind != source_kind(plan)) {
+        let name = &plan.pipeline.name;
+        let message = format!("pipeline `{name}` has read from another kind of source before");
+        let hint = format!("give the pipeline a new name, or start it over with `manade reset {name}`");
+        findings.push(Finding::error(plan.pipeline.place.clone(), message).with_hint(hint));
+    }
+    findings
+}
+
+fn misfit(plan: &Plan, result: &crate::plan::PlannedResult, progress: &Progress) -> Option<Finding> {
+    let stored = progress.results.get(result.spec.name.as_str())?;
+    let appends = matches!(result.query.stage, Stage::Rows) || result.definition.emit == Emit::Final;
+    let before = crate::plan::recompile(&stored.definition);
+    let columns = !appends || before.is_ok_and(|query| rows_schema(&query) == rows_schema(&result.query));
+    let state = stored.fingerprint == result.query.fingerprint && stored.definition.emit == result.definition.emit;
+    if state && columns {
+        return None;
+    }
+    let (name, pipeline) = (&result.spec.name, &plan.pipeline.name);
+    let message = format!("the SQL of `{name}` has changed and what is stored of it does not fit any more");
+    let hint = format!("give the result a new name, or start it over with `manade reset {pipeline} {name}`");
+    Some(Finding::error(result.spec.sql.place.clone(), message).with_hint(hint))
+}
+
+fn lanes_of(plan: &Plan, progress: &Progress) -> Vec<Vec<usize>> {
+    let index = |name: &String| plan.results.iter().position(|r| r.spec.name.as_str() == name);
+    progress.lanes.iter().map(|lane| lane.results.iter().filter_map(index).collect()).collect()
+}
+
+impl ResultProgress {
+    fn new(result: &crate::plan::PlannedResult, lateness: i64) -> Self {
+        Self {
+            counters: crate::status::ResultCounters::default(),
+            definition: result.definition.clone(),
+            fingerprint: result.query.fingerprint.clone(),
+            watermark: None,
+            clock: crate::progress::EventClock::default(),
+            seen: None,
+            lateness,
+            history: Vec::new(),
+            removed: false,
+        }
+    }
+}

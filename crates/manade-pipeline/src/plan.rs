@@ -1,0 +1,358 @@
+//! From a pipeline's file to what runs: schemas are settled, SQL is compiled, decoders are made.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use manade_events::{Decoder, DecoderOptions, arrow_schema};
+use manade_model::{
+    EventSchema, FileFormat, Finding, Pipeline, Place, ResultSpec, Severity, Source, SparkType, Sql, Start,
+};
+use manade_sql::{Catalog, Input, Query, Stage, Upstream};
+
+use crate::collection::CollectionInfo;
+use crate::progress::Definition;
+use crate::source::RecordFormat;
+use crate::source::discover::Selection;
+use crate::source::file::{format_by_name, record_format};
+use crate::tables::{self, TableSource};
+use crate::view::info_of;
+
+/// A pipeline that can run.
+#[derive(Clone)]
+pub struct Plan {
+    pub pipeline: Pipeline,
+    pub schema: EventSchema,
+    /// The schema was not written but found in the first events.
+    pub inferred: bool,
+    /// Events carry CloudEvents attributes.
+    pub meta: bool,
+    pub results: Vec<PlannedResult>,
+    pub tables: Vec<TableSource>,
+}
+
+#[derive(Clone)]
+pub struct PlannedResult {
+    pub spec: ResultSpec,
+    pub definition: Definition,
+    pub query: Arc<Query>,
+}
+
+/// One decoder for each way in which a source's records may be written.
+pub struct Decoders {
+    lines: Option<Decoder>,
+    elements: Option<Decoder>,
+    csv: Option<Decoder>,
+}
+
+/// Compiles a pipeline. Reads its tables, and the first events where no schema is written and none was fixed before.
+/// The findings hold every problem; there is no plan where one of them is an error.
+pub fn plan(pipeline: &Pipeline, fixed: Option<&EventSchema>) -> (Option<Plan>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let tables = tables::sources(&pipeline.tables, &mut findings);
+    let (schema, inferred) = match (&pipeline.events.schema, fixed) {
+        (Some(schema), _) => (Some(schema.clone()), false),
+        (None, Some(schema)) => (Some(schema.clone()), true),
+        (None, None) => (infer(pipeline, &mut findings), true),
+    };
+    check_source(pipeline, &mut findings);
+    check_patterns(pipeline, &mut findings);
+    let Some(schema) = schema else { return (None, findings) };
+    check_time(pipeline, &schema, &mut findings);
+    let tables_known = tables.len() == pipeline.tables.len();
+    let results = if tables_known { results(pipeline, &schema, &tables, &mut findings) } else { Vec::new() };
+    let failed = findings.iter().any(|f| f.severity == Severity::Error);
+    let meta = matches!(pipeline.source, Source::Http(_));
+    let plan = Plan { pipeline: pipeline.clone(), schema, inferred, meta, results, tables };
+    ((!failed).then_some(plan), findings)
+}
+
+/// Compiles a stored definition, to read rows without the platform's files.
+pub fn recompile(definition: &Definition) -> Result<Query, Vec<Finding>> {
+    let upstream = match &definition.upstream {
+        Some(earlier) => vec![upstream_of(earlier, &recompile(earlier)?)],
+        None => Vec::new(),
+    };
+    let tables = definition.tables.iter().map(|(name, schema)| (name.clone(), arrow_schema(schema))).collect();
+    let catalog = Catalog {
+        events: event_columns(&definition.events, definition.meta),
+        time: definition.time.clone(),
+        tables,
+        upstream,
+    };
+    manade_sql::compile(&spec_of(definition), &catalog)
+}
+
+impl Decoders {
+    pub fn new(plan: &Plan) -> Result<Self, manade_events::DecoderError> {
+        let reads = plan.reads();
+        let make = |format: manade_events::Format| {
+            let events = &plan.pipeline.events;
+            let options = DecoderOptions {
+                format,
+                time: events.time.clone(),
+                coerce: events.coerce,
+                max_event: events.max_event,
+                meta: plan.meta,
+            };
+            Decoder::new(&plan.schema, Some(&reads), options)
+        };
+        let mut decoders = Self { lines: None, elements: None, csv: None };
+        for format in plan.formats() {
+            match record_format(&format) {
+                RecordFormat::Lines => decoders.lines = Some(make(manade_events::Format::Lines)?),
+                RecordFormat::Elements => decoders.elements = Some(make(manade_events::Format::Elements)?),
+                RecordFormat::Csv => {
+                    let FileFormat::Csv(options) = format else { continue };
+                    decoders.csv = Some(make(manade_events::Format::Csv(options))?);
+                }
+            }
+        }
+        Ok(decoders)
+    }
+
+    pub fn of(&self, format: RecordFormat) -> Option<&Decoder> {
+        match format {
+            RecordFormat::Lines => self.lines.as_ref(),
+            RecordFormat::Elements => self.elements.as_ref(),
+            RecordFormat::Csv => self.csv.as_ref(),
+        }
+    }
+}
+
+impl Plan {
+    /// Of the results that keep rows, in order.
+    pub fn collections(&self) -> Vec<CollectionInfo> {
+        let info = |result: &PlannedResult| info_of(self.pipeline.name.as_str(), &result.definition, &result.query);
+        self.results.iter().filter_map(info).collect()
+    }
+
+    /// Microseconds.
+    pub fn lateness(&self) -> i64 {
+        i64::try_from(self.pipeline.events.lateness.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Event paths that any result reads.
+    fn reads(&self) -> Vec<Vec<String>> {
+        let of_events = self.results.iter().filter(|r| r.query.input == Input::Events);
+        let mut reads: Vec<Vec<String>> = of_events.flat_map(|r| r.query.reads.iter().cloned()).collect();
+        reads.sort();
+        reads.dedup();
+        reads
+    }
+
+    /// The formats that the source's records may have.
+    fn formats(&self) -> Vec<FileFormat> {
+        let by_name = |name: &str| format_by_name(name.as_ref());
+        match &self.pipeline.source {
+            Source::File(file) => match &file.format {
+                Some(format) => vec![format.clone()],
+                None if has_nested(&self.schema) => vec![by_name("a.ndjson"), by_name("a.json")],
+                None => vec![by_name("a.ndjson"), by_name("a.json"), by_name("a.csv")],
+            },
+            Source::Http(_) if has_nested(&self.schema) => vec![FileFormat::Ndjson],
+            Source::Http(_) => vec![FileFormat::Ndjson, by_name("a.csv")],
+        }
+    }
+}
+
+/// CSV has no way to write nested values.
+fn has_nested(schema: &EventSchema) -> bool {
+    arrow_schema(schema).fields().iter().any(|f| f.data_type().is_nested())
+}
+
+fn results(
+    pipeline: &Pipeline,
+    schema: &EventSchema,
+    tables: &[TableSource],
+    findings: &mut Vec<Finding>,
+) -> Vec<PlannedResult> {
+    let meta = matches!(pipeline.source, Source::Http(_));
+    let mut planned: Vec<PlannedResult> = Vec::new();
+    let mut failed = HashSet::new();
+    for spec in &pipeline.results {
+        let upstream: Vec<Upstream> = planned.iter().map(|r| upstream_of(&r.definition, &r.query)).collect();
+        let catalog = Catalog {
+            events: event_columns(schema, meta),
+            time: pipeline.events.time.clone(),
+            tables: tables.iter().map(|t| (t.name.clone(), arrow_schema(&t.schema))).collect(),
+            upstream,
+        };
+        match manade_sql::compile(spec, &catalog) {
+            Ok(query) => {
+                findings.extend(query.notes.iter().cloned());
+                let definition = define(spec, schema, pipeline, tables, read_by(&query, &planned));
+                planned.push(PlannedResult { spec: spec.clone(), definition, query: Arc::new(query) });
+            }
+            Err(errors) => {
+                failed.insert(spec.name.clone());
+                findings.extend(errors);
+            }
+        }
+    }
+    planned
+}
+
+/// The earlier result that a query reads.
+fn read_by<'a>(query: &Query, earlier: &'a [PlannedResult]) -> Option<&'a PlannedResult> {
+    let Input::Result(name) = &query.input else { return None };
+    earlier.iter().find(|result| result.spec.name.as_str() == name)
+}
+
+fn define(
+    spec: &ResultSpec,
+    schema: &EventSchema,
+    pipeline: &Pipeline,
+    tables: &[TableSource],
+    upstream: Option<&PlannedResult>,
+) -> Definition {
+    Definition {
+        name: spec.name.to_string(),
+        description: spec.description.clone(),
+        sql: spec.sql.text.clone(),
+        retain: spec.retain,
+        emit: spec.emit,
+        sinks: spec.sinks.clone(),
+        index: spec.index.iter().map(|(column, _)| column.clone()).collect(),
+        limit: spec.limit,
+        events: schema.clone(),
+        time: pipeline.events.time.clone(),
+        meta: matches!(pipeline.source, Source::Http(_)),
+        tables: tables.iter().map(|t| (t.name.clone(), t.schema.clone())).collect(),
+        upstream: upstream.map(|r| Box::new(r.definition.clone())),
+    }
+}
+
+fn upstream_of(definition: &Definition, query: &Query) -> Upstream {
+    let column = |c: &manade_sql::OutputColumn| Field::new(c.name.to_lowercase(), c.data_type.clone(), true);
+    let schema = Arc::new(Schema::new(query.columns.iter().map(column).collect::<Vec<_>>()));
+    Upstream {
+        name: definition.name.clone(),
+        schema,
+        time: query.time.clone(),
+        append: matches!(query.stage, Stage::Rows) || definition.emit == manade_model::Emit::Final,
+    }
+}
+
+fn event_columns(schema: &EventSchema, meta: bool) -> SchemaRef {
+    let columns = arrow_schema(schema);
+    if !meta {
+        return columns;
+    }
+    let mut fields: Vec<_> = columns.fields().iter().cloned().collect();
+    let text = || Box::new(SparkType::String);
+    let meta = manade_events::arrow_type(&SparkType::Map(text(), text()));
+    fields.push(Arc::new(Field::new(manade_events::META_COLUMN, meta, true)));
+    Arc::new(Schema::new(fields))
+}
+
+fn spec_of(definition: &Definition) -> ResultSpec {
+    let place = Place { file: format!("{} (stored)", definition.name).into(), line: 1, column: 1 };
+    ResultSpec {
+        name: manade_model::Name::new(&definition.name).expect("was a name when it was stored"),
+        description: definition.description.clone(),
+        sql: Sql { text: definition.sql.clone(), place: place.clone(), lines: Vec::new() },
+        retain: definition.retain,
+        emit: definition.emit,
+        sinks: definition.sinks.clone(),
+        index: definition.index.iter().map(|column| (column.clone(), place.clone())).collect(),
+        limit: definition.limit,
+        start: Start::Earliest,
+        place,
+    }
+}
+
+/// How many bytes of events an inferred schema is found from.
+const SAMPLE: u64 = 4 * 1024 * 1024;
+
+fn infer(pipeline: &Pipeline, findings: &mut Vec<Finding>) -> Option<EventSchema> {
+    // The model refuses an http source without a schema.
+    let Source::File(source) = &pipeline.source else { return None };
+    let selection = match Selection::new(&source.path) {
+        Ok(selection) => selection,
+        Err(e) => {
+            findings.push(Finding::error(source.place.clone(), e.to_string()));
+            return None;
+        }
+    };
+    let files = selection.files().unwrap_or_default();
+    for path in &files {
+        let format = source.format.clone().unwrap_or_else(|| format_by_name(path));
+        match tables::sample(path, SAMPLE) {
+            Ok(sample) if sample.is_empty() => {}
+            Ok(sample) => match manade_events::infer(&sample, &format) {
+                Ok(schema) => return Some(schema),
+                Err(e) => {
+                    let message = format!("cannot infer the schema of the events in {}: {e}", path.display());
+                    let hint = "write it under spec.events.schema";
+                    findings.push(Finding::error(source.place.clone(), message).with_hint(hint));
+                    return None;
+                }
+            },
+            Err(e) => {
+                findings.push(Finding::error(source.place.clone(), format!("cannot read {}: {e}", path.display())));
+                return None;
+            }
+        }
+    }
+    let message = format!("no events at {} to infer a schema from", source.path.display());
+    let hint = "write spec.events.schema, or correct the path (it is relative to this file)";
+    findings.push(Finding::error(source.place.clone(), message).with_hint(hint));
+    None
+}
+
+fn check_patterns(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
+    for (pattern, place) in &pipeline.patterns {
+        let compiled = manade_events::datetime::Pattern::compile(pattern);
+        if let Err(e) = compiled.and_then(|pattern| pattern.check_parsing()) {
+            findings.push(Finding::error(place.clone(), format!("format `{pattern}`: {e}")));
+        }
+    }
+}
+
+/// A source that ends must be there; one that is followed may come later.
+fn check_source(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
+    let Source::File(source) = &pipeline.source else { return };
+    let there = match Selection::new(&source.path) {
+        Ok(selection) => selection.files().is_ok_and(|files| !files.is_empty()),
+        Err(e) => return findings.push(Finding::error(source.place.clone(), e.to_string())),
+    };
+    if there || pipeline.events.schema.is_none() {
+        return;
+    }
+    let message = format!("no file at {}", source.path.display());
+    findings.push(if source.follow {
+        Finding::note(source.place.clone(), message).with_hint("events are read as soon as it appears")
+    } else {
+        Finding::error(source.place.clone(), message).with_hint("the path is relative to this file")
+    });
+}
+
+/// An inferred schema can only be held against `events.time` here.
+fn check_time(pipeline: &Pipeline, schema: &EventSchema, findings: &mut Vec<Finding>) {
+    let Some(path) = &pipeline.events.time else { return };
+    if pipeline.events.schema.is_some() {
+        return;
+    }
+    let place = pipeline.events.time_place.clone();
+    let name = path.join(".");
+    match schema.at(path) {
+        None => {
+            let columns = schema.fields.iter().map(|f| f.name.as_str());
+            let finding = Finding::error(place, format!("the events have no column `{name}`"));
+            findings.push(match manade_model::closest(&name, columns) {
+                Some(close) => finding.with_hint(format!("did you mean `{close}`?")),
+                None => finding,
+            });
+        }
+        Some(field) => {
+            let is_time =
+                matches!(manade_events::arrow_type(&field.data_type), DataType::Timestamp(..) | DataType::Date32);
+            if !is_time {
+                let hint = "write spec.events.schema with a timestamp, and a format where it is not ISO 8601";
+                let message = format!("event time `{name}` is {}, not a timestamp", field.data_type);
+                findings.push(Finding::error(place, message).with_hint(hint));
+            }
+        }
+    }
+}

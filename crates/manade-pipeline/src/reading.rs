@@ -1,0 +1,194 @@
+//! The source thread: reads chunks in order and hands them to the workers, for every lane in its turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use manade_store::EventLog;
+use parking_lot::Mutex;
+
+use crate::job::Job;
+use crate::progress::Position;
+use crate::source::{Next, ReadSourceError, SourceChunk, SourceReader};
+use crate::tables::Tables;
+
+/// How long an idle source is left alone.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub struct Reading {
+    pub source: SourceReader,
+    /// Waits for events of a log without asking again and again.
+    pub log: Option<EventLog>,
+    pub tables: Arc<Mutex<Tables>>,
+    pub jobs: Sender<Job>,
+    pub replays: Receiver<Replay>,
+    pub reports: Sender<Report>,
+    pub issued: Arc<AtomicU64>,
+    pub stop: Arc<AtomicBool>,
+    /// Each lane's position; the first is the main lane's, at the source's own.
+    pub positions: Vec<Position>,
+    /// Stop at the end of what is there.
+    pub once: bool,
+}
+
+/// Dead letters that are tried again.
+pub struct Replay {
+    pub chunk: SourceChunk,
+    pub only: Option<usize>,
+}
+
+/// What the source thread tells the merging thread.
+pub enum Report {
+    /// After this many jobs all that is there was read; nothing more comes where `closed`.
+    End {
+        jobs: u64,
+        closed: bool,
+    },
+    /// Not all of what is there could be read, and nobody waits until it can.
+    Failed(String),
+    /// Reading goes on by itself once the reason is gone.
+    Waiting(String),
+    Going,
+}
+
+impl Reading {
+    pub fn run(mut self) {
+        let mut ended = false;
+        let mut waiting = false;
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.step(ended) {
+                Ok(Step::Read) => {
+                    if std::mem::take(&mut waiting) {
+                        self.report(Report::Going);
+                    }
+                }
+                Ok(Step::Idle) => {
+                    if self.once && !ended {
+                        ended = true;
+                        self.report(Report::End { jobs: self.issued.load(Ordering::Relaxed), closed: false });
+                    }
+                    self.pause();
+                }
+                Ok(Step::End) => {
+                    if !std::mem::replace(&mut ended, true) {
+                        self.report(Report::End { jobs: self.issued.load(Ordering::Relaxed), closed: true });
+                    }
+                    self.pause();
+                }
+                Err(e) if self.once => {
+                    if !std::mem::replace(&mut ended, true) {
+                        self.report(Report::Failed(describe(&e)));
+                    }
+                    self.pause();
+                }
+                Err(e) => {
+                    if !std::mem::replace(&mut waiting, true) {
+                        self.report(Report::Waiting(describe(&e)));
+                    }
+                    std::thread::sleep(PAUSE * 10);
+                }
+            }
+        }
+    }
+
+    /// One chunk of each lane that lags behind, and one new chunk.
+    fn step(&mut self, ended: bool) -> Result<Step, ReadSourceError> {
+        let mut read = self.replay() | self.catch_up()?;
+        if ended {
+            return Ok(if read { Step::Read } else { Step::End });
+        }
+        let before = self.source.position();
+        match self.source.next()? {
+            Next::Chunk(chunk) => {
+                let after = chunk.after.unwrap_or(before);
+                let lanes: Vec<usize> = (0..self.positions.len()).filter(|i| self.positions[*i] == before).collect();
+                for lane in &lanes {
+                    self.positions[*lane] = after;
+                }
+                self.issue(*chunk, lanes, true, None);
+                read = true;
+            }
+            Next::Idle if !read => return Ok(Step::Idle),
+            Next::End if !read => return Ok(Step::End),
+            Next::Idle | Next::End => {}
+        }
+        debug_assert!(read);
+        Ok(Step::Read)
+    }
+
+    fn catch_up(&mut self) -> Result<bool, ReadSourceError> {
+        let mut read = false;
+        for lane in 1..self.positions.len() {
+            let main = self.source.position();
+            if self.positions[lane] >= main {
+                continue;
+            }
+            match self.source.again(self.positions[lane])? {
+                Some(chunk) => {
+                    self.positions[lane] = chunk.after.unwrap_or(main);
+                    self.issue(chunk, vec![lane], false, None);
+                    read = true;
+                }
+                None => self.positions[lane] = main,
+            }
+        }
+        Ok(read)
+    }
+
+    fn replay(&mut self) -> bool {
+        let mut read = false;
+        while let Ok(replay) = self.replays.try_recv() {
+            self.issue(replay.chunk, (0..self.positions.len()).collect(), true, replay.only);
+            read = true;
+        }
+        read
+    }
+
+    fn issue(&mut self, source: SourceChunk, lanes: Vec<usize>, counts: bool, only: Option<usize>) {
+        let number = self.issued.fetch_add(1, Ordering::Relaxed);
+        let job = Job { number, source, lanes, counts, only, tables: self.tables.lock().current() };
+        // The workers are gone only when the pipeline stops.
+        if self.jobs.send(job).is_err() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        if number.is_multiple_of(64) {
+            self.tables.lock().refresh();
+        }
+    }
+
+    fn pause(&mut self) {
+        self.tables.lock().refresh();
+        match &self.log {
+            Some(log) => {
+                log.wait_for(self.source.position().0, PAUSE);
+            }
+            None => {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn report(&self, report: Report) {
+        // Nobody listens only when the pipeline stops.
+        let _ = self.reports.send(report);
+    }
+}
+
+enum Step {
+    Read,
+    Idle,
+    End,
+}
+
+/// An error with its causes.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,72 @@
+//! Bounds of what a result keeps, by age and by size.
+
+use manade_model::Retain;
+use manade_store::{Change, ReadError, Store};
+
+use crate::groups::{GroupState, rows_name};
+use crate::progress::Milestone;
+
+/// Milestones that are kept: an age is met to within a part of this many.
+const MILESTONES: usize = 256;
+
+/// One result's rows and how long they are kept.
+pub struct Kept<'a> {
+    pub name: &'a str,
+    pub retain: Retain,
+    pub groups: Option<&'a GroupState>,
+}
+
+impl Kept<'_> {
+    /// Drops what is beyond the bounds. `history` learns how far rows are now.
+    pub fn expire(
+        &self,
+        store: &Store,
+        history: &mut Vec<Milestone>,
+        watermark: Option<i64>,
+        now: i64,
+    ) -> Result<Vec<(String, Change)>, ReadError> {
+        if self.retain == Retain::default() {
+            return Ok(Vec::new());
+        }
+        let table = store.table(&rows_name(self.name));
+        let rows = table.map(manade_store::Table::row_ids).unwrap_or_default();
+        let age = self.retain.age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        let here = Milestone { time: now, commit: store.last_commit(), row: rows.end };
+        let past = past_milestone(history, here, age.unwrap_or(i64::MAX));
+        let mut changes = Vec::new();
+        if let Some(table) = table {
+            let by_age = past.map_or(rows.start, |milestone| milestone.row);
+            let by_size = self.retain.size.map_or(rows.start, |size| row_within(&rows, table.bytes(), size));
+            let before_row = by_age.max(by_size);
+            if before_row > rows.start {
+                changes.push((rows_name(self.name), Change::Expire { before_row }));
+            }
+        }
+        if let (Some(groups), Some(age)) = (self.groups, age) {
+            changes.extend(groups.expire(store, watermark.map(|w| w.saturating_sub(age)), past.map(|m| m.commit))?);
+        }
+        Ok(changes)
+    }
+}
+
+/// Adds the present to the history and takes out what is older than `age`: the newest of that, if any.
+fn past_milestone(history: &mut Vec<Milestone>, here: Milestone, age: i64) -> Option<Milestone> {
+    let apart = age / MILESTONES as i64;
+    if history.last().is_none_or(|last| here.time - last.time >= apart || here.time < last.time) {
+        history.push(here);
+    }
+    let limit = here.time.saturating_sub(age);
+    let past = history.iter().take_while(|milestone| milestone.time <= limit).count();
+    let newest = past.checked_sub(1).map(|i| history[i]);
+    history.drain(..past);
+    newest
+}
+
+/// The first row that stays so that about `size` bytes are left, rows taken as equally long.
+fn row_within(rows: &std::ops::Range<u64>, bytes: u64, size: u64) -> u64 {
+    if bytes <= size {
+        return rows.start;
+    }
+    let share = (bytes - size) as f64 / bytes as f64;
+    rows.start + ((rows.end - rows.start) as f64 * share) as u64
+}

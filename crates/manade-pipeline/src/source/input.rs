@@ -1,0 +1,55 @@
+//! A file's bytes as they were written, unpacked where its name says that it is packed.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+pub enum Input {
+    Plain(File),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<File>>>),
+}
+
+/// How many bytes are read from a packed file at once.
+const BUFFER: usize = 256 * 1024;
+
+impl Input {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let buffered = |file| BufReader::with_capacity(BUFFER, file);
+        Ok(match path.extension().and_then(|e| e.to_str()) {
+            Some("gz") => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(file)))),
+            Some("zst") => Self::Zstd(Box::new(zstd::Decoder::with_buffer(buffered(file))?)),
+            _ => Self::Plain(file),
+        })
+    }
+
+    pub fn is_packed(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+
+    /// Goes to an offset of the unpacked bytes, from the beginning.
+    pub fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        if let Self::Plain(file) = self {
+            file.seek(SeekFrom::Start(offset))?;
+            return Ok(());
+        }
+        let skipped = io::copy(&mut self.by_ref().take(offset), &mut io::sink())?;
+        if skipped < offset {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "shorter than when it was read before"));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Progress and counters, as `status`, the control API and the metrics show them.
+
+use serde::{Deserialize, Serialize};
+
+/// A pipeline's progress as of its last commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PipelineStatus {
+    pub name: String,
+    pub state: PipelineState,
+    /// Why it failed or is waiting.
+    pub reason: Option<String>,
+    /// `file` or `http`.
+    pub source: String,
+    pub counters: PipelineCounters,
+    /// Microseconds since the epoch.
+    pub watermark: Option<i64>,
+    pub newest: Option<i64>,
+    /// Bytes (file) or events (http) that are known and not processed yet.
+    pub backlog: u64,
+    pub results: Vec<ResultStatus>,
+    /// Dead letters that are kept now.
+    pub dead_letters: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PipelineState {
+    Running,
+    /// All of a source that ends was read.
+    Finished,
+    /// Goes on by itself when its reason is gone (disk full, file not readable).
+    Waiting,
+    Failed,
+    Stopped,
+}
+
+/// Counters of committed batches: they add up at any moment (`read = processed + dead`) and never fall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PipelineCounters {
+    pub read: u64,
+    pub processed: u64,
+    pub dead: u64,
+    /// Dead letters that were dropped by age or size.
+    pub expired: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultStatus {
+    pub name: String,
+    pub counters: ResultCounters,
+    /// Rows in its collection now.
+    pub rows: u64,
+    /// Microseconds since the epoch.
+    pub watermark: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ResultCounters {
+    /// Rows left out because the watermark had closed their window.
+    pub late: u64,
+    /// Events that failed in this result's SQL.
+    pub failed: u64,
+    /// Rows that reached the aggregate or the sink.
+    pub selected: u64,
+    /// Rows written to the collection or sink.
+    pub written: u64,
+}

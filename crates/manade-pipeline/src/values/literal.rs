@@ -1,0 +1,96 @@
+//! A filter's literal, read by the type of the column that it is compared with.
+
+use arrow::array::timezone::Tz;
+use arrow::array::types::Decimal128Type;
+use arrow::compute::kernels::cast_utils::{parse_decimal, string_to_datetime};
+use arrow::datatypes::{DataType, TimeUnit};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use datafusion::scalar::ScalarValue;
+
+use super::MICROS_A_DAY;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LiteralError {
+    #[error("invalid input for type {type_name}: \"{text}\"")]
+    Invalid { text: String, type_name: &'static str },
+    #[error("\"{text}\" is out of range for type {type_name}")]
+    OutOfRange { text: String, type_name: &'static str },
+    /// Arrays, maps, structs.
+    #[error("a nested value cannot be compared")]
+    Nested,
+}
+
+/// `text` as a value that compares exactly with values of `data_type`.
+pub fn parse(text: &str, data_type: &DataType) -> Result<ScalarValue, LiteralError> {
+    let invalid = |type_name| LiteralError::Invalid { text: text.to_owned(), type_name };
+    Ok(match data_type {
+        DataType::Boolean => ScalarValue::Boolean(Some(boolean(text).ok_or_else(|| invalid("boolean"))?)),
+        DataType::Int8 => ScalarValue::Int8(Some(integer(text, "tinyint")?)),
+        DataType::Int16 => ScalarValue::Int16(Some(integer(text, "smallint")?)),
+        DataType::Int32 => ScalarValue::Int32(Some(integer(text, "int")?)),
+        DataType::Int64 => ScalarValue::Int64(Some(integer(text, "bigint")?)),
+        DataType::UInt8 => ScalarValue::UInt8(Some(integer(text, "unsigned tinyint")?)),
+        DataType::UInt16 => ScalarValue::UInt16(Some(integer(text, "unsigned smallint")?)),
+        DataType::UInt32 => ScalarValue::UInt32(Some(integer(text, "unsigned int")?)),
+        DataType::UInt64 => ScalarValue::UInt64(Some(integer(text, "unsigned bigint")?)),
+        DataType::Float32 => ScalarValue::Float32(Some(text.trim().parse().map_err(|_| invalid("float"))?)),
+        DataType::Float64 => ScalarValue::Float64(Some(text.trim().parse().map_err(|_| invalid("double"))?)),
+        DataType::Decimal128(..) => decimal(text.trim()).ok_or_else(|| invalid("decimal"))?,
+        DataType::Utf8View => ScalarValue::Utf8View(Some(text.to_owned())),
+        DataType::Utf8 => ScalarValue::Utf8(Some(text.to_owned())),
+        DataType::LargeUtf8 => ScalarValue::LargeUtf8(Some(text.to_owned())),
+        DataType::BinaryView => ScalarValue::BinaryView(Some(STANDARD.decode(text).map_err(|_| invalid("binary"))?)),
+        DataType::Binary => ScalarValue::Binary(Some(STANDARD.decode(text).map_err(|_| invalid("binary"))?)),
+        DataType::Date32 => {
+            let days = moment(text).ok_or_else(|| invalid("date"))?.div_euclid(MICROS_A_DAY);
+            ScalarValue::Date32(Some(i32::try_from(days).map_err(|_| invalid("date"))?))
+        }
+        DataType::Timestamp(unit, zone) => {
+            let micros = moment(text).ok_or_else(|| invalid("timestamp"))?;
+            let zone = zone.clone();
+            match unit {
+                TimeUnit::Second => ScalarValue::TimestampSecond(Some(micros.div_euclid(1_000_000)), zone),
+                TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(micros.div_euclid(1_000)), zone),
+                TimeUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(micros), zone),
+                TimeUnit::Nanosecond => ScalarValue::TimestampNanosecond(
+                    Some(micros.checked_mul(1_000).ok_or_else(|| invalid("timestamp"))?),
+                    zone,
+                ),
+            }
+        }
+        _ => return Err(LiteralError::Nested),
+    })
+}
+
+fn integer<T: TryFrom<i128>>(text: &str, type_name: &'static str) -> Result<T, LiteralError> {
+    let text = text.trim();
+    let value: i128 = text.parse().map_err(|_| LiteralError::Invalid { text: text.to_owned(), type_name })?;
+    T::try_from(value).map_err(|_| LiteralError::OutOfRange { text: text.to_owned(), type_name })
+}
+
+/// PostgreSQL's spellings (<https://www.postgresql.org/docs/current/datatype-boolean.html>).
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// With as many places as the text has, so that `1.005` is not rounded to a column's two.
+fn decimal(text: &str) -> Option<ScalarValue> {
+    let scale = i8::try_from(text.split_once('.').map_or(0, |(_, fraction)| fraction.len())).ok()?;
+    if scale > 38 || text.contains(['e', 'E']) || !text.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let value = parse_decimal::<Decimal128Type>(text, 38, scale).ok()?;
+    let digits = text.bytes().filter(u8::is_ascii_digit).count().clamp(1, 38);
+    Some(ScalarValue::Decimal128(Some(value), digits as u8, scale))
+}
+
+/// Microseconds since the epoch of an ISO 8601 date or time; UTC where no zone is written. The year is 4 digits.
+fn moment(text: &str) -> Option<i64> {
+    let utc: Tz = "+00:00".parse().ok()?;
+    string_to_datetime(&utc, text.trim()).ok().map(|moment| moment.timestamp_micros())
+}

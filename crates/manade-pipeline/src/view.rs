@@ -1,0 +1,370 @@
+//! A result's rows as a collection: stored states become visible rows when they are read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{Field, Schema, SchemaRef, UInt64Type};
+use arrow_row::{RowConverter, SortField};
+use datafusion::scalar::ScalarValue;
+use manade_model::{Emit, Sink};
+use manade_sql::{Groups, Query, RowReader, SqlError, Stage, StateTable};
+use manade_store::{ChangedKind, Reader, Snapshot, Store, View};
+use parking_lot::Mutex;
+
+use crate::collection::{
+    ChangeBatch, ChangeKind, Changes, Collection, CollectionInfo, CollectionKind, Freshness, KEY_COLUMN, OutputColumn,
+    ReadError, RowBatches, Rows, ScanRequest,
+};
+use crate::commit::{rows_schema, typed};
+use crate::groups::{rows_name, state_name};
+use crate::progress::{Definition, Progress};
+use crate::top::TopFeed;
+
+/// One result's rows in a store.
+pub struct ResultCollection {
+    info: Arc<CollectionInfo>,
+    reader: Reader,
+    shape: Arc<Shape>,
+    lateness: i64,
+    top: Mutex<TopFeed>,
+}
+
+/// How stored rows become visible ones.
+struct Shape {
+    result: String,
+    query: Arc<Query>,
+    schema: SchemaRef,
+    appends: bool,
+    /// Row readers that are not in use.
+    idle: Mutex<Vec<RowReader>>,
+}
+
+impl ResultCollection {
+    /// `None` where the result keeps no rows.
+    pub fn new(
+        pipeline: &str,
+        definition: &Definition,
+        query: Arc<Query>,
+        reader: Reader,
+        lateness: i64,
+    ) -> Option<Self> {
+        let info = info_of(pipeline, definition, &query)?;
+        let appends = info.kind == CollectionKind::Append;
+        let schema = rows_schema(&query);
+        let shape = Shape { result: definition.name.clone(), query, schema, appends, idle: Mutex::new(Vec::new()) };
+        let top = Mutex::new(TopFeed::default());
+        Some(Self { info: Arc::new(info), reader, shape: Arc::new(shape), lateness, top })
+    }
+}
+
+/// What a result's collection is; `None` where the result keeps no rows.
+pub fn info_of(pipeline: &str, definition: &Definition, query: &Query) -> Option<CollectionInfo> {
+    if definition.sinks == [Sink::Discard] {
+        return None;
+    }
+    let appends = matches!(query.stage, Stage::Rows) || definition.emit == Emit::Final;
+    let kind = match &query.stage {
+        _ if appends => CollectionKind::Append,
+        Stage::Groups(Groups { top: Some(_), .. }) => CollectionKind::Top,
+        _ => CollectionKind::Keyed,
+    };
+    let column = |c: &manade_sql::OutputColumn| OutputColumn { name: c.name.clone(), data_type: c.data_type.clone() };
+    Some(CollectionInfo {
+        name: definition.name.clone(),
+        pipeline: pipeline.to_owned(),
+        description: definition.description.clone(),
+        columns: query.columns.iter().map(column).collect(),
+        kind,
+        key: if appends { Vec::new() } else { query.key.clone() },
+        index: definition.index.clone(),
+    })
+}
+
+impl Collection for ResultCollection {
+    fn info(&self) -> Arc<CollectionInfo> {
+        Arc::clone(&self.info)
+    }
+
+    fn freshness(&self) -> Freshness {
+        let view = self.reader.view();
+        let mut freshness = Freshness { commit: view.commit(), watermark: None, newest: None };
+        let progress = view.meta().and_then(|meta| serde_json::from_slice::<Progress>(meta).ok());
+        if let Some(progress) = progress {
+            let lane = progress.lanes.iter().find(|lane| lane.results.contains(&self.info.name));
+            if let Some(lane) = lane.or(progress.lanes.first()) {
+                freshness.newest = lane.clock.newest;
+                freshness.watermark = lane.clock.watermark(self.lateness);
+            }
+        }
+        freshness
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Rows>, ReadError> {
+        Ok(Box::new(ResultRows { shape: Arc::clone(&self.shape), view: self.reader.view() }))
+    }
+
+    fn changes(&self, since: u64) -> Result<Changes, ReadError> {
+        let view = self.reader.view();
+        let commit = view.commit();
+        if self.info.kind == CollectionKind::Top {
+            let rows = Arc::clone(&self.shape).read(&view, &ScanRequest::default())?;
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let empty = RecordBatch::new_empty(self.shape.keyed_schema());
+            let rows = rows.into_iter().next().unwrap_or(empty);
+            return self.top.lock().changes(since, commit, rows);
+        }
+        let name = if self.shape.appends { rows_name(&self.info.name) } else { state_name(&self.info.name, 0) };
+        let Some(snapshot) = view.snapshot(&name) else { return Ok(Changes { commit, batches: Vec::new() }) };
+        let changes = snapshot.changes(since).map_err(|e| match e {
+            manade_store::SnapshotError::TooOld { oldest } => ReadError::Gone { oldest },
+            manade_store::SnapshotError::Read(e) => read_error(&e),
+        })?;
+        let mut batches = Vec::new();
+        for changed in changes {
+            let changed = changed.map_err(|e| read_error(&e))?;
+            match changed.kind {
+                ChangedKind::Append => {
+                    let rows = self.shape.appended(&changed.rows)?;
+                    batches.push(ChangeBatch { commit: changed.commit, kind: ChangeKind::Append, rows });
+                }
+                ChangedKind::Delete => {
+                    let rows = self.shape.only_keys(&changed.rows)?;
+                    batches.push(ChangeBatch { commit: changed.commit, kind: ChangeKind::Delete, rows });
+                }
+                ChangedKind::Upsert => batches.extend(self.shape.upserts(&view, changed.commit, &changed.rows)?),
+            }
+        }
+        Ok(Changes { commit, batches })
+    }
+
+    fn wait_beyond(&self, commit: u64, timeout: Duration) -> u64 {
+        self.reader.wait_beyond(commit, timeout)
+    }
+}
+
+/// How many rows a result's collection has now.
+pub fn row_count(store: &Store, name: &str, query: &Query, emit: Emit) -> u64 {
+    let appends = matches!(query.stage, Stage::Rows) || emit == Emit::Final;
+    if appends {
+        let ids = store.table(&rows_name(name)).map(manade_store::Table::row_ids).unwrap_or_default();
+        return ids.end - ids.start;
+    }
+    let rows = store.table(&state_name(name, 0)).map_or(0, manade_store::Table::live_rows);
+    match &query.stage {
+        Stage::Groups(Groups { top: Some(top), .. }) => rows.min(top.limit as u64),
+        _ => rows,
+    }
+}
+
+struct ResultRows {
+    shape: Arc<Shape>,
+    view: View,
+}
+
+impl Rows for ResultRows {
+    fn commit(&self) -> u64 {
+        self.view.commit()
+    }
+
+    fn scan(self: Box<Self>, request: &ScanRequest) -> RowBatches {
+        let Self { shape, view } = *self;
+        if shape.appends {
+            let Some(rows) = view.snapshot(&rows_name(&shape.result)) else { return Box::new(std::iter::empty()) };
+            return Box::new(rows.scan().map(move |batch| shape.appended(&batch.map_err(|e| read_error(&e))?)));
+        }
+        match shape.read(&view, request) {
+            Ok(batches) => batches,
+            Err(e) => Box::new(std::iter::once(Err(e))),
+        }
+    }
+}
+
+impl Shape {
+    fn main(&self) -> &StateTable {
+        match &self.query.stage {
+            Stage::Groups(groups) => &groups.main,
+            Stage::Rows => unreachable!("only grouped results have states"),
+        }
+    }
+
+    fn groups(&self) -> &Groups {
+        match &self.query.stage {
+            Stage::Groups(groups) => groups,
+            Stage::Rows => unreachable!("only grouped results have states"),
+        }
+    }
+
+    fn read(self: Arc<Self>, view: &View, request: &ScanRequest) -> Result<RowBatches, ReadError> {
+        let Some(main) = view.snapshot(&state_name(&self.result, 0)) else { return Ok(Box::new(std::iter::empty())) };
+        let entries = self.entries(view)?;
+        if self.groups().top.is_some() {
+            let all = main.scan().collect::<Result<Vec<_>, _>>().map_err(|e| read_error(&e))?;
+            let all = concat_batches(&self.main().schema, &all).map_err(|e| ReadError::Failed(e.to_string()))?;
+            let rows = self.with_reader(|reader| reader.top(&all, &entries))?;
+            return Ok(Box::new(std::iter::once(self.keyed(&rows))));
+        }
+        let wanted = self.key_filters(request);
+        if let Some(batch) = self.look_up(&main, &wanted)? {
+            return Ok(Box::new(std::iter::once(self.visible(&batch, &entries))));
+        }
+        let shape = Arc::clone(&self);
+        let batches = main.scan().map(move |batch| {
+            let batch = Self::matching(batch.map_err(|e| read_error(&e))?, &wanted)?;
+            shape.visible(&batch, &entries)
+        });
+        Ok(Box::new(batches))
+    }
+
+    /// All entries: they are few where there are any readers in a hurry, and read whole by the others.
+    fn entries(&self, view: &View) -> Result<Vec<RecordBatch>, ReadError> {
+        let mut all = Vec::new();
+        for (index, table) in self.groups().entries.iter().enumerate() {
+            let batches = match view.snapshot(&state_name(&self.result, index + 1)) {
+                Some(rows) => rows.scan().collect::<Result<Vec<_>, _>>().map_err(|e| read_error(&e))?,
+                None => Vec::new(),
+            };
+            all.push(concat_batches(&table.schema, &batches).map_err(|e| ReadError::Failed(e.to_string()))?);
+        }
+        Ok(all)
+    }
+
+    /// Equality filters on group key columns that are selected as they are: key column and value.
+    fn key_filters(&self, request: &ScanRequest) -> Vec<(usize, ScalarValue)> {
+        let key_of = |visible: usize| {
+            let name = &self.query.columns[visible].name;
+            self.query.key.iter().position(|key| key == name)
+        };
+        let typed = |(column, value): &(usize, ScalarValue)| {
+            let key = key_of(*column)?;
+            let field = self.main().schema.fields().get(key)?.clone();
+            (value.data_type() == *field.data_type()).then(|| (key, value.clone()))
+        };
+        request.equals.iter().filter_map(typed).collect()
+    }
+
+    /// The one group, where every key column's value is given.
+    fn look_up(&self, main: &Snapshot, wanted: &[(usize, ScalarValue)]) -> Result<Option<RecordBatch>, ReadError> {
+        let columns = self.main().lookup_columns();
+        if columns.is_empty() || columns.len() != self.main().key_columns {
+            return Ok(None);
+        }
+        let mut values: Vec<ArrayRef> = Vec::new();
+        for column in &columns {
+            let Some((_, value)) = wanted.iter().find(|(key, _)| key == column) else { return Ok(None) };
+            values.push(value.to_array().map_err(|e| ReadError::Failed(e.to_string()))?);
+        }
+        let hash = manade_store::hash_columns(&values, 1)[0];
+        let found = main.lookup(hash).map_err(|e| read_error(&e))?;
+        Self::matching(found, wanted).map(Some)
+    }
+
+    fn matching(batch: RecordBatch, wanted: &[(usize, ScalarValue)]) -> Result<RecordBatch, ReadError> {
+        let failed = |e: arrow::error::ArrowError| ReadError::Failed(e.to_string());
+        let mut batch = batch;
+        for (key, value) in wanted {
+            let value = value.to_scalar().map_err(|e| ReadError::Failed(e.to_string()))?;
+            let mask = arrow::compute::kernels::cmp::eq(batch.column(*key), &value).map_err(failed)?;
+            batch = filter_record_batch(&batch, &mask).map_err(failed)?;
+        }
+        Ok(batch)
+    }
+
+    fn visible(&self, main: &RecordBatch, entries: &[RecordBatch]) -> Result<RecordBatch, ReadError> {
+        let rows = self.with_reader(|reader| reader.rows(main, entries))?;
+        self.keyed(&rows)
+    }
+
+    fn with_reader<T>(&self, run: impl FnOnce(&mut RowReader) -> Result<T, SqlError>) -> Result<T, ReadError> {
+        let idle = self.idle.lock().pop();
+        let failed = |e: SqlError| ReadError::Failed(e.to_string());
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => self.query.row_reader().map_err(failed)?,
+        };
+        let result = run(&mut reader).map_err(failed)?;
+        self.idle.lock().push(reader);
+        Ok(result)
+    }
+
+    /// Visible columns, then the group key columns as one binary key.
+    fn keyed(&self, rows: &RecordBatch) -> Result<RecordBatch, ReadError> {
+        let visible = self.schema.fields().len();
+        self.with_key(&rows.columns()[..visible], &keys_of(&rows.columns()[visible..], rows.num_rows())?)
+    }
+
+    fn with_key(&self, visible: &[ArrayRef], keys: &BinaryArray) -> Result<RecordBatch, ReadError> {
+        let mut columns = typed(visible, &self.schema).map_err(|e| ReadError::Failed(e.to_string()))?;
+        columns.push(Arc::new(keys.clone()));
+        RecordBatch::try_new(self.keyed_schema(), columns).map_err(|e| ReadError::Failed(e.to_string()))
+    }
+
+    /// Visible columns and the key.
+    fn keyed_schema(&self) -> SchemaRef {
+        let mut fields: Vec<Arc<Field>> = self.schema.fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(KEY_COLUMN, arrow::datatypes::DataType::Binary, false)));
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Appended rows: the key is the row's number.
+    fn appended(&self, rows: &RecordBatch) -> Result<RecordBatch, ReadError> {
+        let visible = self.schema.fields().len();
+        let ids = rows.column(visible).as_primitive::<UInt64Type>();
+        let keys = BinaryArray::from_iter_values(ids.values().iter().map(|id| id.to_be_bytes()));
+        self.with_key(&rows.columns()[..visible], &keys)
+    }
+
+    /// Changed groups: those that are visible, and those that HAVING leaves out now.
+    fn upserts(&self, view: &View, commit: u64, main: &RecordBatch) -> Result<Vec<ChangeBatch>, ReadError> {
+        let rows = self.visible(main, &self.entries(view)?)?;
+        let mut batches = Vec::new();
+        if rows.num_rows() < main.num_rows() {
+            let key_columns = self.main().key_columns;
+            let visible = keys_of(&main.columns()[..key_columns], main.num_rows())?;
+            let shown: std::collections::HashSet<&[u8]> =
+                rows.column(rows.num_columns() - 1).as_binary::<i32>().iter().flatten().collect();
+            let hidden: BooleanArray = visible.iter().map(|key| key.map(|key| !shown.contains(key))).collect();
+            let gone = filter_record_batch(main, &hidden).map_err(|e| ReadError::Failed(e.to_string()))?;
+            let rows = self.only_keys(&gone)?;
+            batches.push(ChangeBatch { commit, kind: ChangeKind::Delete, rows });
+        }
+        if rows.num_rows() > 0 {
+            batches.push(ChangeBatch { commit, kind: ChangeKind::Upsert, rows });
+        }
+        Ok(batches)
+    }
+
+    /// Rows of which only the key is known.
+    fn only_keys(&self, groups: &RecordBatch) -> Result<RecordBatch, ReadError> {
+        let key_columns = self.main().key_columns;
+        let keys = keys_of(&groups.columns()[..key_columns], groups.num_rows())?;
+        let column = |field: &Arc<Field>| {
+            let key = self.query.key.iter().position(|key| key == field.name());
+            match key.map(|key| groups.column(key)) {
+                Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
+                _ => new_null_array(field.data_type(), groups.num_rows()),
+            }
+        };
+        let visible: Vec<ArrayRef> = self.schema.fields().iter().map(column).collect();
+        self.with_key(&visible, &keys)
+    }
+}
+
+/// Group keys as bytes that compare as the keys do.
+fn keys_of(columns: &[ArrayRef], rows: usize) -> Result<BinaryArray, ReadError> {
+    if columns.is_empty() {
+        return Ok(BinaryArray::from_iter_values(std::iter::repeat_n(b"", rows)));
+    }
+    let failed = |e: arrow::error::ArrowError| ReadError::Failed(e.to_string());
+    let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+    let converted = RowConverter::new(fields).and_then(|c| c.convert_columns(columns)).map_err(failed)?;
+    Ok(BinaryArray::from_iter_values(converted.iter().map(|row| row.data().to_vec())))
+}
+
+fn read_error(error: &manade_store::ReadError) -> ReadError {
+    match error {
+        manade_store::ReadError::Damaged { .. } => ReadError::Damaged(error.to_string()),
+        other => ReadError::Failed(crate::reading::describe(other)),
+    }
+}

@@ -1,0 +1,68 @@
+//! What a running platform is asked for, and what it answers.
+
+use std::time::Duration;
+
+use manade_events::ingest::Accepted;
+use manade_model::EventSchema;
+
+/// A pipeline that takes events over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IngestInfo {
+    pub pipeline: String,
+    pub schema: EventSchema,
+}
+
+/// A request's events and what makes its retry harmless.
+#[derive(Debug)]
+pub struct IngestRequest {
+    pub accepted: Accepted,
+    /// The `Idempotency-Key`, or what a CloudEvent's `source` and `id` make.
+    pub key: Option<String>,
+    /// Of the unpacked body and its kind: tells a retry from another request under the same key.
+    pub body_hash: u128,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestAnswer {
+    pub accepted: u64,
+    /// The same request had been accepted before; nothing was added.
+    pub replayed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IngestError {
+    #[error("no such pipeline")]
+    NoSuchPipeline,
+    #[error("the pipeline's source is not http")]
+    NotHttp,
+    #[error("the idempotency key was used for another body")]
+    KeyReused,
+    #[error("a request with this idempotency key is still in flight")]
+    InFlight,
+    #[error("the backlog is full")]
+    Full { retry_after: Duration },
+    #[error("the pipeline is stopped")]
+    Stopped,
+    #[error("{0}")]
+    Failed(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    #[error("no such pipeline")]
+    NoSuchPipeline,
+    #[error("no such collection")]
+    NoSuchCollection,
+    /// What was asked for cannot be done now; the text says why.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    pub ready: bool,
+    /// Why it is not ready.
+    pub reasons: Vec<String>,
+}

@@ -1,0 +1,15 @@
+//! What `manade up` is: starts, supervises, reloads and stops the pipelines of a platform.
+//!
+//! [`Running`] holds the pipelines of a platform's folder over one data folder and keeps them as the files say;
+//! [`Offline`] opens a data folder while nothing runs; [`testing`] runs the tests that pipelines carry.
+
+mod control;
+mod offline;
+mod platform;
+mod running;
+pub mod testing;
+
+pub use control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
+pub use offline::{Offline, OfflineError};
+pub use platform::{Checked, PlatformError, check, read_platform};
+pub use running::{IngestTicket, RunOptions, Running, StartError, fixed_schema};

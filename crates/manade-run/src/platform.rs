@@ -1,0 +1,114 @@
+//! Reading a platform's folder and compiling what is in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use manade_model::{EventSchema, Finding, Name, Parsed, Pipeline, Platform, PlatformFile, Severity};
+use manade_pipeline::plan::{Plan, plan};
+
+/// A platform that was read and compiled as far as it goes.
+pub struct Checked {
+    pub platform: Platform,
+    /// Of the pipelines without errors.
+    pub plans: Vec<Plan>,
+    /// Sorted by place.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    #[error("there is no file or folder at {path}")]
+    Missing { path: PathBuf },
+    #[error("there is no YAML file in {path}")]
+    Empty { path: PathBuf },
+    #[error("cannot read {path}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path} is not UTF-8")]
+    NotText { path: PathBuf },
+}
+
+/// A platform's YAML files with their text, sorted by path.
+pub fn read_platform(path: &Path) -> Result<Vec<PlatformFile>, PlatformError> {
+    let found = files(path)?;
+    if found.is_empty() {
+        return Err(PlatformError::Empty { path: path.to_owned() });
+    }
+    found.into_iter().map(read_file).collect()
+}
+
+/// The YAML files of a folder (recursively, hidden folders left out), or the one file.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, PlatformError> {
+    let meta = fs::metadata(path).map_err(|e| failed(path, e))?;
+    let mut found = Vec::new();
+    if meta.is_dir() {
+        walk(path, &mut found)?;
+        found.sort();
+    } else {
+        found.push(path.to_owned());
+    }
+    Ok(found)
+}
+
+/// Reads, parses and compiles. `fixed` gives the schema that was inferred for a pipeline at its first run.
+pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Result<Checked, PlatformError> {
+    let Parsed { platform, drafts, mut findings } = manade_model::parse(&read_platform(path)?);
+    let mut plans = Vec::new();
+    for draft in &drafts {
+        findings.extend(plan(draft, fixed(&draft.name).as_ref()).1);
+    }
+    for pipeline in &platform.pipelines {
+        let (made, more) = plan(pipeline, fixed(&pipeline.name).as_ref());
+        plans.extend(made);
+        findings.extend(more);
+    }
+    findings.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
+    findings.dedup();
+    Ok(Checked { platform, plans, findings })
+}
+
+impl Checked {
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The pipeline of a name, where it was parsed.
+    pub fn pipeline(&self, name: &str) -> Option<&Pipeline> {
+        self.platform.pipelines.iter().find(|pipeline| pipeline.name.as_str() == name)
+    }
+}
+
+fn read_file(path: PathBuf) -> Result<PlatformFile, PlatformError> {
+    let bytes = fs::read(&path).map_err(|e| failed(&path, e))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(PlatformFile { path, text }),
+        Err(_) => Err(PlatformError::NotText { path }),
+    }
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), PlatformError> {
+    for entry in fs::read_dir(folder).map_err(|e| failed(folder, e))? {
+        let entry = entry.map_err(|e| failed(folder, e))?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|e| failed(&path, e))?;
+        let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        if kind.is_dir() {
+            walk(&path, found)?;
+        } else if is_yaml && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, source: io::Error) -> PlatformError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => PlatformError::Missing { path },
+        _ => PlatformError::Io { path, source },
+    }
+}

@@ -1,0 +1,115 @@
+//! What the server asks of the platform that runs behind it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use manade_pipeline::ReplayAnswer;
+use manade_pipeline::collection::Collection;
+use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
+use manade_pipeline::status::PipelineStatus;
+use manade_run::Running;
+pub use manade_run::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
+
+/// The running platform. Calls may block for as long as a disk does: the server makes them off its async threads,
+/// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests` and `health`, which must not wait.
+pub trait Backend: Send + Sync + 'static {
+    /// In the platform's order.
+    fn pipelines(&self) -> Vec<PipelineStatus>;
+
+    fn pipeline(&self, name: &str) -> Option<PipelineStatus>;
+
+    /// In the platform's order.
+    fn collections(&self) -> Vec<Arc<dyn Collection>>;
+
+    fn collection(&self, name: &str) -> Option<Arc<dyn Collection>>;
+
+    /// The pipelines with an `http` source, in the platform's order.
+    fn ingests(&self) -> Vec<IngestInfo>;
+
+    /// Queues a request's events; they are durable when the ticket's wait returns.
+    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError>;
+
+    /// In the order of their ids, those after id `after`.
+    fn dead_letters(
+        &self,
+        pipeline: &str,
+        filter: &DeadLetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, ControlError>;
+
+    /// How many were put back, and how many of them are dead letters still.
+    fn replay(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<ReplayAnswer, ControlError>;
+
+    /// How many were dropped.
+    fn drop_dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError>;
+
+    /// Copies all stored data into a new folder, as of each pipeline's last commit.
+    fn backup(&self, to: &Path) -> Result<(), ControlError>;
+
+    fn health(&self) -> Health;
+}
+
+/// Events on their way to disk.
+pub trait IngestTicket: Send {
+    /// Blocks until they are durable.
+    fn wait(self: Box<Self>) -> Result<IngestAnswer, IngestError>;
+}
+
+impl Backend for Running {
+    fn pipelines(&self) -> Vec<PipelineStatus> {
+        self.pipelines()
+    }
+
+    fn pipeline(&self, name: &str) -> Option<PipelineStatus> {
+        self.pipeline(name)
+    }
+
+    fn collections(&self) -> Vec<Arc<dyn Collection>> {
+        self.collections()
+    }
+
+    fn collection(&self, name: &str) -> Option<Arc<dyn Collection>> {
+        self.collection(name)
+    }
+
+    fn ingests(&self) -> Vec<IngestInfo> {
+        self.ingests()
+    }
+
+    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError> {
+        Ok(Box::new(self.ingest(pipeline, request)?))
+    }
+
+    fn dead_letters(
+        &self,
+        pipeline: &str,
+        filter: &DeadLetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, ControlError> {
+        self.dead_letters(pipeline, filter, after, limit)
+    }
+
+    fn replay(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<ReplayAnswer, ControlError> {
+        self.replay(pipeline, filter.clone())
+    }
+
+    fn drop_dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError> {
+        self.drop_dead_letters(pipeline, filter.clone())
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), ControlError> {
+        self.backup(to)
+    }
+
+    fn health(&self) -> Health {
+        self.health()
+    }
+}
+
+impl IngestTicket for manade_run::IngestTicket {
+    fn wait(self: Box<Self>) -> Result<IngestAnswer, IngestError> {
+        (*self).wait()
+    }
+}

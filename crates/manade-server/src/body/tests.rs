@@ -1,0 +1,28 @@
+use std::io::Write;
+
+use super::{Encoding, unpack};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn bodies_unpack_within_their_bound() {
+    let check = |bytes: Vec<u8>, encoding, expected: Result<usize, u16>| {
+        let unpacked = unpack(bytes, encoding, 1_000).map(|b| b.len()).map_err(|p| p.status.as_u16());
+        assert_eq!(unpacked, expected, "{encoding:?}");
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    check(gzip(&[7; 1_000]), Encoding::Gzip, Ok(1_000));
+    check(gzip(&[7; 1_001]), Encoding::Gzip, Err(413));
+    // Members one behind the other are one body.
+    check([gzip(&[7; 400]), gzip(&[7; 400])].concat(), Encoding::Gzip, Ok(800));
+    check(gzip(&[7; 1_000])[..20].to_vec(), Encoding::Gzip, Err(400));
+    check(zstd(&[7; 1_000]), Encoding::Zstd, Ok(1_000));
+    check(zstd(&[7; 1_001]), Encoding::Zstd, Err(413));
+    check(zstd(&vec![7; 10 << 20]), Encoding::Zstd, Err(413));
+    check(vec![1, 2, 3], Encoding::Zstd, Err(400));
+    check(vec![1, 2, 3], Encoding::Identity, Ok(3));
+}

@@ -1,0 +1,252 @@
+//! `POST /ingest/{pipeline}`: events in, durable before the answer.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use manade_events::ingest::{Accepted, BodyKind, LineError, split};
+use manade_model::CsvOptions;
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::app::App;
+use crate::backend::{IngestError, IngestRequest};
+use crate::body::{self, Encoding};
+use crate::problem::Problem;
+use crate::respond::json as json_response;
+
+#[cfg(test)]
+mod tests;
+
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Says that a request was accepted before and nothing was added.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Bytes of a body that is split without a thread of its own: less work than starting one.
+const SMALL: usize = 16 << 10;
+
+/// Lines that an answer names; `count` says how many there are.
+const NAMED_LINES: usize = 100;
+
+const LONGEST_KEY: usize = 255;
+
+pub async fn ingest(
+    State(app): State<Arc<App>>,
+    Path(pipeline): Path<String>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    check_pipeline(&app, &pipeline)?;
+    let (parts, body) = request.into_parts();
+    let kind = body_kind(&parts.headers)?;
+    let encoding = Encoding::of(&parts.headers)?;
+    let key = idempotency_key(&parts.headers)?;
+    let bytes = body::read(body, &parts.headers, &app.options).await?;
+    let limit = app.options.max_unpacked;
+    let request = if bytes.len() <= SMALL && encoding == Encoding::Identity {
+        prepare(bytes, encoding, limit, &kind, key)?
+    } else {
+        let permit = app.unpack_permit().await?;
+        let work = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            prepare(bytes, encoding, limit, &kind, key)
+        });
+        work.await.map_err(|_| Problem::internal())??
+    };
+    let backend = Arc::clone(&app.backend);
+    let name = pipeline.clone();
+    let work = tokio::task::spawn_blocking(move || backend.ingest(&name, request)?.wait());
+    let answer = work.await.map_err(|_| Problem::internal())?.map_err(|error| ingest_problem(&error, &pipeline))?;
+    let mut response = json_response(StatusCode::ACCEPTED, &json!({ "accepted": answer.accepted }));
+    if answer.replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Refuses before the body is read.
+fn check_pipeline(app: &App, pipeline: &str) -> Result<(), Problem> {
+    let ingests = app.backend.ingests();
+    if ingests.iter().any(|info| info.pipeline == pipeline) {
+        return Ok(());
+    }
+    if app.backend.pipeline(pipeline).is_some() {
+        return Err(ingest_problem(&IngestError::NotHttp, pipeline));
+    }
+    let nearest = manade_model::closest(pipeline, ingests.iter().map(|info| info.pipeline.as_str()));
+    Err(ingest_problem(&IngestError::NoSuchPipeline, pipeline).with_nearest(nearest))
+}
+
+fn prepare(
+    bytes: Vec<u8>,
+    encoding: Encoding,
+    limit: u64,
+    kind: &BodyKind,
+    key: Option<String>,
+) -> Result<IngestRequest, Problem> {
+    let bytes = body::unpack(bytes, encoding, limit)?;
+    let accepted = split(&bytes, kind).map_err(|errors| not_events(&errors))?;
+    let body_hash = body_hash(&bytes, kind);
+    let key = key.or_else(|| cloud_events_key(&accepted, kind));
+    Ok(IngestRequest { accepted, key, body_hash })
+}
+
+/// Tells one request from another under the same key.
+fn body_hash(bytes: &[u8], kind: &BodyKind) -> u128 {
+    let mut hash = Xxh3::new();
+    hash.update(format!("{kind:?}\0").as_bytes());
+    hash.update(bytes);
+    hash.digest128()
+}
+
+/// What `source` and `id` make of one CloudEvent, or of all that are in a batch.
+fn cloud_events_key(accepted: &Accepted, kind: &BodyKind) -> Option<String> {
+    match kind {
+        BodyKind::CloudEvent | BodyKind::CloudEventBinary { .. } => {
+            let (source, id) = accepted.identity.as_ref()?;
+            Some(format!("cloudevent:{}:{source}:{id}", source.len()))
+        }
+        BodyKind::CloudEvents => {
+            let mut identities = String::new();
+            for meta in accepted.meta.as_ref()? {
+                let meta: Value = serde_json::from_str(meta.as_deref()?).ok()?;
+                let text = |name: &str| meta.get(name).and_then(Value::as_str).map(str::to_owned);
+                let (source, id) = (text("source")?, text("id")?);
+                write!(identities, "{}:{source}:{}:{id};", source.len(), id.len()).ok()?;
+            }
+            (!identities.is_empty()).then(|| format!("cloudevents:{:032x}", xxh3_128(identities.as_bytes())))
+        }
+        BodyKind::Json | BodyKind::Ndjson | BodyKind::Csv(_) => None,
+    }
+}
+
+/// By `Content-Type`, and `ce-` headers for a CloudEvent in binary mode
+/// (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
+fn body_kind(headers: &HeaderMap) -> Result<BodyKind, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let charset = parts.find_map(|parameter| parameter.strip_prefix("charset=")).map(|name| name.trim_matches('"'));
+    if charset.is_some_and(|name| !name.eq_ignore_ascii_case("utf-8") && !name.eq_ignore_ascii_case("us-ascii")) {
+        return Err(unsupported(content_type).with_details("text is read as UTF-8 only"));
+    }
+    if headers.contains_key("ce-specversion") && !media_type.starts_with("application/cloudevents") {
+        if media_type != "application/json" && !media_type.ends_with("+json") {
+            return Err(unsupported(content_type).with_details("the data of a CloudEvent must be JSON"));
+        }
+        return Ok(BodyKind::CloudEventBinary { attributes: attributes(headers)? });
+    }
+    match media_type.as_str() {
+        "application/json" => Ok(BodyKind::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(BodyKind::Ndjson),
+        "text/csv" => Ok(BodyKind::Csv(CsvOptions { delimiter: b',', quote: b'"', header: true })),
+        "application/cloudevents+json" => Ok(BodyKind::CloudEvent),
+        "application/cloudevents-batch+json" => Ok(BodyKind::CloudEvents),
+        _ => Err(unsupported(content_type)),
+    }
+}
+
+/// `ce-` headers, percent-decoded as the protocol binding asks.
+fn attributes(headers: &HeaderMap) -> Result<Vec<(String, String)>, Problem> {
+    let mut attributes = Vec::new();
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix("ce-") else { continue };
+        let decoded = value.to_str().ok().and_then(percent_decoded);
+        let Some(value) = decoded else {
+            let message = format!("the header ce-{name} is not text");
+            return Err(Problem::plain(StatusCode::BAD_REQUEST, message));
+        };
+        attributes.push((name.to_owned(), value));
+    }
+    if let Some(content_type) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
+        attributes.push(("datacontenttype".to_owned(), content_type.to_owned()));
+    }
+    Ok(attributes)
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        match (*first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
+                rest = tail;
+            }
+            (b'%', _) => return None,
+            (byte, tail) => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn unsupported(content_type: &str) -> Problem {
+    let message = match content_type {
+        "" => "the request has no content type".to_owned(),
+        other => format!("the content type \"{other}\" is not supported"),
+    };
+    Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).with_hint(
+        "send application/json, application/x-ndjson, text/csv, application/cloudevents+json or \
+         application/cloudevents-batch+json",
+    )
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    match value.to_str() {
+        // The draft's header is a quoted string; most clients send it bare.
+        Ok(key) if !key.trim_matches('"').is_empty() && key.len() <= LONGEST_KEY => {
+            Ok(Some(format!("key:{}", key.trim_matches('"'))))
+        }
+        _ => Err(Problem::plain(
+            StatusCode::BAD_REQUEST,
+            format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters"),
+        )),
+    }
+}
+
+fn not_events(errors: &[LineError]) -> Problem {
+    let named: Vec<Value> =
+        errors.iter().take(NAMED_LINES).map(|error| json!({ "line": error.line, "reason": error.reason })).collect();
+    let first = errors.first().map_or_else(String::new, |error| format!("line {}: {}", error.line, error.reason));
+    let (count, lines) = (errors.len(), if errors.len() == 1 { "line is" } else { "lines are" });
+    Problem::plain(StatusCode::BAD_REQUEST, format!("{count} {lines} not an event; nothing was accepted"))
+        .with_details(first)
+        .with_hint("mend or leave out the lines in \"errors\" and send all again")
+        .with_member("errors", Value::Array(named))
+        .with_member("count", json!(count))
+}
+
+fn ingest_problem(error: &IngestError, pipeline: &str) -> Problem {
+    match error {
+        IngestError::NoSuchPipeline => {
+            Problem::plain(StatusCode::NOT_FOUND, format!("no pipeline is called \"{pipeline}\""))
+                .with_hint("GET /api/v1/pipelines lists the pipelines")
+        }
+        IngestError::NotHttp => {
+            Problem::plain(StatusCode::NOT_FOUND, format!("the pipeline \"{pipeline}\" takes no events over HTTP"))
+                .with_hint("its source would have to be `http: {}`")
+        }
+        IngestError::KeyReused => {
+            Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, "the idempotency key was used for another body")
+                .with_hint("use a new key for each request that is not a retry")
+        }
+        IngestError::InFlight => {
+            Problem::plain(StatusCode::CONFLICT, "a request with this idempotency key is still in flight")
+                .with_hint("wait for its answer, or retry later")
+        }
+        IngestError::Full { retry_after } => Problem::busy("the pipeline's backlog is full", *retry_after),
+        IngestError::Stopped => Problem::busy("the pipeline is stopped", std::time::Duration::from_secs(5)),
+        IngestError::Failed(reason) => {
+            tracing::error!(%pipeline, %reason, "events could not be made durable");
+            Problem::busy("the events could not be made durable", std::time::Duration::from_secs(5))
+                .with_hint("nothing was accepted; GET /health/ready may say why")
+        }
+    }
+}

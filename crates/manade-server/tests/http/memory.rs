@@ -1,0 +1,300 @@
+//! A platform in memory: collections whose rows and changes a test sets, and a log of what was ingested.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema};
+use manade_model::{EventSchema, SparkType};
+use manade_pipeline::ReplayAnswer;
+use manade_pipeline::collection::{
+    ChangeBatch, ChangeKind, Changes, Collection, CollectionInfo, CollectionKind, Freshness, KEY_COLUMN, OutputColumn,
+    ReadError, RowBatches, Rows, ScanRequest,
+};
+use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter, Stage};
+use manade_pipeline::status::{PipelineCounters, PipelineState, PipelineStatus, ResultCounters, ResultStatus};
+use manade_server::{
+    Backend, ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest, IngestTicket,
+};
+
+pub struct Memory {
+    info: Arc<CollectionInfo>,
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+struct State {
+    commit: u64,
+    rows: RecordBatch,
+    changes: Vec<ChangeBatch>,
+    /// Changes up to this commit are gone.
+    oldest: u64,
+}
+
+impl Memory {
+    /// Rows of these columns; the keys are given, or count up.
+    pub fn new(name: &str, kind: CollectionKind, columns: Vec<(&str, ArrayRef)>) -> Arc<Self> {
+        let len = columns.first().map_or(0, |(_, array)| array.len());
+        let info = CollectionInfo {
+            name: name.to_owned(),
+            pipeline: "flights".to_owned(),
+            description: Some(format!("The {name}.")),
+            columns: columns
+                .iter()
+                .map(|(name, array)| OutputColumn { name: (*name).to_owned(), data_type: array.data_type().clone() })
+                .collect(),
+            kind,
+            key: Vec::new(),
+            index: Vec::new(),
+        };
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        let keys: Vec<[u8; 8]> = (0..len as u64).map(u64::to_be_bytes).collect();
+        let rows = batch(&info, arrays, &keys);
+        let state = State { commit: 1, rows, changes: Vec::new(), oldest: 0 };
+        Arc::new(Self { info: Arc::new(info), state: Mutex::new(state), moved: Condvar::new() })
+    }
+
+    /// One commit: these rows replace those with their keys, or are added; a deletion removes them.
+    pub fn commit(&self, kind: ChangeKind, arrays: Vec<ArrayRef>, keys: &[u64]) {
+        let keys: Vec<[u8; 8]> = keys.iter().map(|key| key.to_be_bytes()).collect();
+        let rows = batch(&self.info, arrays, &keys);
+        let mut state = self.state.lock().unwrap();
+        state.commit += 1;
+        let commit = state.commit;
+        let kept = without(&state.rows, &keys);
+        state.rows = match kind {
+            ChangeKind::Delete => kept,
+            _ => concat_batches(&rows.schema(), [&kept, &rows]).unwrap(),
+        };
+        // Only the last version of a row is kept.
+        for change in &mut state.changes {
+            change.rows = without(&change.rows, &keys);
+        }
+        state.changes.push(ChangeBatch { commit, kind, rows });
+        self.moved.notify_all();
+    }
+
+    pub fn forget(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.oldest = state.commit;
+        state.changes.clear();
+    }
+}
+
+fn without(rows: &RecordBatch, keys: &[[u8; 8]]) -> RecordBatch {
+    let column = rows.column(rows.num_columns() - 1).as_binary::<i32>().clone();
+    let keep = (0..rows.num_rows()).map(|row| Some(!keys.iter().any(|key| key == column.value(row)))).collect();
+    arrow::compute::filter_record_batch(rows, &keep).unwrap()
+}
+
+fn batch(info: &CollectionInfo, mut arrays: Vec<ArrayRef>, keys: &[[u8; 8]]) -> RecordBatch {
+    let mut fields: Vec<Field> =
+        info.columns.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true)).collect();
+    fields.push(Field::new(KEY_COLUMN, DataType::Binary, false));
+    arrays.push(Arc::new(BinaryArray::from_iter_values(keys)));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+struct MemoryRows {
+    commit: u64,
+    rows: RecordBatch,
+}
+
+impl Rows for MemoryRows {
+    fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    /// In batches of 7 rows, so that answers cross their borders.
+    fn scan(self: Box<Self>, _: &ScanRequest) -> RowBatches {
+        let starts = (0..self.rows.num_rows()).step_by(7);
+        Box::new(starts.map(move |start| Ok(self.rows.slice(start, 7.min(self.rows.num_rows() - start)))))
+    }
+}
+
+impl Collection for Memory {
+    fn info(&self) -> Arc<CollectionInfo> {
+        Arc::clone(&self.info)
+    }
+
+    fn freshness(&self) -> Freshness {
+        let commit = self.state.lock().unwrap().commit;
+        Freshness { commit, watermark: Some(978_307_200_000_000), newest: Some(978_307_800_500_000) }
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Rows>, ReadError> {
+        let state = self.state.lock().unwrap();
+        Ok(Box::new(MemoryRows { commit: state.commit, rows: state.rows.clone() }))
+    }
+
+    fn changes(&self, since: u64) -> Result<Changes, ReadError> {
+        let state = self.state.lock().unwrap();
+        if since < state.oldest {
+            return Err(ReadError::Gone { oldest: state.oldest });
+        }
+        let batches = state.changes.iter().filter(|change| change.commit > since && change.rows.num_rows() > 0);
+        Ok(Changes { commit: state.commit, batches: batches.cloned().collect() })
+    }
+
+    fn wait_beyond(&self, commit: u64, timeout: Duration) -> u64 {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.state.lock().unwrap();
+        while state.commit <= commit {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.moved.wait_timeout(state, left).unwrap().0;
+        }
+        state.commit
+    }
+}
+
+#[derive(Default)]
+pub struct Platform {
+    pub collections: Vec<Arc<Memory>>,
+    pub ingested: Mutex<Vec<String>>,
+    pub keys: Mutex<HashMap<String, (u128, u64)>>,
+    /// What the next ingest fails with.
+    pub failure: Mutex<Option<IngestError>>,
+    pub letters: Mutex<Vec<DeadLetter>>,
+    pub backups: Mutex<Vec<PathBuf>>,
+    pub unready: Mutex<Vec<String>>,
+}
+
+impl Platform {
+    pub fn letter(id: u64, stage: Stage, reason: &str) -> DeadLetter {
+        DeadLetter {
+            id,
+            stage,
+            result: None,
+            reason: reason.to_owned(),
+            position: format!("event {id}"),
+            time: 978_307_200_000_000,
+            length: 3,
+            raw: b"{x}".to_vec(),
+        }
+    }
+}
+
+struct Ticket(Result<IngestAnswer, IngestError>);
+
+impl IngestTicket for Ticket {
+    fn wait(self: Box<Self>) -> Result<IngestAnswer, IngestError> {
+        self.0
+    }
+}
+
+impl Backend for Platform {
+    fn pipelines(&self) -> Vec<PipelineStatus> {
+        ["flights", "readings"].iter().filter_map(|name| self.pipeline(name)).collect()
+    }
+
+    fn pipeline(&self, name: &str) -> Option<PipelineStatus> {
+        let (name, source) = match name {
+            "flights" => ("flights", "file"),
+            "readings" => ("readings", "http"),
+            _ => return None,
+        };
+        let result = ResultStatus {
+            name: "all_types".to_owned(),
+            counters: ResultCounters { late: 1, failed: 2, selected: 30, written: 27 },
+            rows: 27,
+            watermark: Some(978_307_200_000_000),
+        };
+        Some(PipelineStatus {
+            name: name.to_owned(),
+            state: PipelineState::Running,
+            reason: None,
+            source: source.to_owned(),
+            counters: PipelineCounters { read: 33, processed: 30, dead: 3, expired: 0 },
+            watermark: Some(978_307_200_000_000),
+            newest: None,
+            backlog: 7,
+            results: if name == "flights" { vec![result] } else { Vec::new() },
+            dead_letters: 3,
+        })
+    }
+
+    fn collections(&self) -> Vec<Arc<dyn Collection>> {
+        self.collections.iter().map(|collection| Arc::clone(collection) as Arc<dyn Collection>).collect()
+    }
+
+    fn collection(&self, name: &str) -> Option<Arc<dyn Collection>> {
+        self.collections().into_iter().find(|collection| collection.info().name == name)
+    }
+
+    fn ingests(&self) -> Vec<IngestInfo> {
+        let field = |name: &str, data_type| manade_model::Field { name: name.to_owned(), data_type };
+        let fields = vec![field("sensor", SparkType::String), field("value", SparkType::Double)];
+        vec![IngestInfo { pipeline: "readings".to_owned(), schema: EventSchema { fields } }]
+    }
+
+    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError> {
+        assert_eq!(pipeline, "readings");
+        if let Some(failure) = self.failure.lock().unwrap().take() {
+            return Err(failure);
+        }
+        let accepted = u64::from(request.accepted.count);
+        if let Some(key) = request.key {
+            let mut keys = self.keys.lock().unwrap();
+            match keys.get(&key) {
+                Some((hash, accepted)) if *hash == request.body_hash => {
+                    return Ok(Box::new(Ticket(Ok(IngestAnswer { accepted: *accepted, replayed: true }))));
+                }
+                Some(_) => return Err(IngestError::KeyReused),
+                None => keys.insert(key, (request.body_hash, accepted)),
+            };
+        }
+        self.ingested.lock().unwrap().push(String::from_utf8(request.accepted.data).unwrap());
+        Ok(Box::new(Ticket(Ok(IngestAnswer { accepted, replayed: false }))))
+    }
+
+    fn dead_letters(
+        &self,
+        pipeline: &str,
+        filter: &DeadLetterFilter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, ControlError> {
+        self.pipeline(pipeline).ok_or(ControlError::NoSuchPipeline)?;
+        let letters = self.letters.lock().unwrap();
+        let wanted = letters.iter().filter(|letter| matches(letter, filter));
+        Ok(wanted.filter(|letter| after.is_none_or(|after| letter.id > after)).take(limit).cloned().collect())
+    }
+
+    fn replay(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<ReplayAnswer, ControlError> {
+        let replayed = self.drop_dead_letters(pipeline, filter)?;
+        Ok(ReplayAnswer { replayed, failed: 0 })
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), ControlError> {
+        if to == Path::new("/taken") {
+            return Err(ControlError::Refused("/taken is not empty".to_owned()));
+        }
+        self.backups.lock().unwrap().push(to.to_owned());
+        Ok(())
+    }
+
+    fn drop_dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError> {
+        self.pipeline(pipeline).ok_or(ControlError::NoSuchPipeline)?;
+        let mut letters = self.letters.lock().unwrap();
+        let before = letters.len();
+        letters.retain(|letter| !matches(letter, filter));
+        Ok((before - letters.len()) as u64)
+    }
+
+    fn health(&self) -> Health {
+        let reasons = self.unready.lock().unwrap().clone();
+        Health { ready: reasons.is_empty(), reasons }
+    }
+}
+
+fn matches(letter: &DeadLetter, filter: &DeadLetterFilter) -> bool {
+    (filter.ids.is_empty() || filter.ids.contains(&letter.id))
+        && filter.stage.is_none_or(|stage| stage == letter.stage)
+        && filter.reason.as_ref().is_none_or(|reason| letter.reason.contains(reason))
+}

@@ -1,0 +1,330 @@
+//! Aggregate calls: those whose state folds into a row, and those that need their values one by one.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::Column;
+use datafusion::logical_expr::expr::NullTreatment;
+use datafusion::logical_expr::sqlparser::ast::{
+    DuplicateTreatment, Expr as Sql, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    NullTreatment as SqlNulls,
+};
+use datafusion::logical_expr::sqlparser::tokenizer::Location;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
+use datafusion::logical_expr::{AggregateUDF, Expr, lit};
+use datafusion::scalar::ScalarValue;
+
+use super::expr::{Context, when};
+use super::function::argument_fields;
+use super::scope::Typed;
+use super::{Bind, Binder};
+use crate::types::{is_number, is_string, normal, spark_name};
+
+/// Aggregates that this crate computes from entries, whatever is registered.
+pub const ENTRY_FUNCTIONS: [&str; 8] =
+    ["collect_list", "array_agg", "collect_set", "percentile", "median", "mode", "listagg", "string_agg"];
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum AggregateCall {
+    /// Its state is a few columns, whatever the number of events.
+    Folded {
+        function: Arc<AggregateUDF>,
+        args: Vec<Expr>,
+        filter: Option<Expr>,
+        nulls: Option<NullTreatment>,
+    },
+    Entry(EntryCall),
+}
+
+/// Needs each of its values (or distinct values).
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryCall {
+    pub kind: EntryKind,
+    /// Null where the FILTER does not hold; a row with a null among them does not count.
+    pub values: Vec<Expr>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum EntryKind {
+    CountDistinct,
+    /// The values were cast to the sum's type.
+    SumDistinct,
+    /// Of doubles.
+    AvgDistinct,
+    /// Distinct values in the order of their first appearance.
+    Set,
+    /// All values in the order of the source.
+    List,
+    /// Spark's exact percentile of doubles; `many` gives an array.
+    Percentile {
+        fractions: Vec<f64>,
+        many: bool,
+    },
+    /// The commonest value, the smallest of several.
+    Mode,
+    /// Strings, joined in the order of the source.
+    Join {
+        delimiter: String,
+        distinct: bool,
+    },
+}
+
+impl EntryKind {
+    /// Needs every value with its place, not distinct values with their counts.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::List | Self::Join { distinct: false, .. })
+    }
+
+    /// Its result grows with the events.
+    pub fn is_unbounded(&self) -> bool {
+        matches!(self, Self::List | Self::Set | Self::Join { .. })
+    }
+}
+
+impl Binder<'_> {
+    pub fn is_aggregate(&self, name: &str) -> bool {
+        ENTRY_FUNCTIONS.contains(&name) || self.state.aggregate_functions().contains_key(name)
+    }
+
+    pub fn aggregate(&mut self, cx: &Context<'_>, name: &str, function: &Function, at: Location) -> Bind<Typed> {
+        if !cx.aggregates {
+            let (message, hint) = match cx.clause {
+                "an aggregate" => (
+                    format!("`{name}` stands within another aggregate"),
+                    "write two results: the first with the inner aggregate and `emit: final`, the second reads it",
+                ),
+                clause => {
+                    (format!("`{name}` is an aggregate and cannot stand in {clause}"), "write it in SELECT or HAVING")
+                }
+            };
+            return Err(self.refuse(at, message, hint));
+        }
+        let inner = Context { aggregates: false, clause: "an aggregate", ..cx.clone() };
+        let filter = match &function.filter {
+            Some(filter) => Some(self.condition(&inner, filter)?.expr),
+            None => None,
+        };
+        let (args, distinct) = self.aggregate_args(&inner, name, function, at)?;
+        let nulls = null_treatment(function);
+        let distinct = distinct && !matches!(name, "min" | "max" | "first" | "last" | "any_value");
+        let (call, data_type) = if distinct || ENTRY_FUNCTIONS.contains(&name) {
+            self.entry_call(name, args, distinct, filter, at)?
+        } else {
+            self.folded_call(name, args, filter, nulls, at)?
+        };
+        Ok(self.aggregate_column(call, data_type))
+    }
+
+    /// Equal calls share a column.
+    pub fn aggregate_column(&mut self, call: AggregateCall, data_type: DataType) -> Typed {
+        let known = self.aggregates.iter().position(|(other, _)| *other == call);
+        let index = known.unwrap_or_else(|| {
+            self.aggregates.push((call, data_type.clone()));
+            self.aggregates.len() - 1
+        });
+        Typed::new(Expr::Column(Column::new_unqualified(aggregate_name(index))), data_type)
+    }
+
+    fn aggregate_args(
+        &mut self,
+        cx: &Context<'_>,
+        name: &str,
+        function: &Function,
+        at: Location,
+    ) -> Bind<(Vec<Typed>, bool)> {
+        let FunctionArguments::List(list) = &function.args else { return Ok((Vec::new(), false)) };
+        let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        for clause in &list.clauses {
+            if matches!(clause, FunctionArgumentClause::OrderBy(_) | FunctionArgumentClause::Limit(_)) {
+                return Err(self.refuse(
+                    at,
+                    format!("`{name}` with ORDER BY would have to sort its values again at every event"),
+                    "collect_list keeps the order of the source; sort_array(collect_list(x)) sorts",
+                ));
+            }
+        }
+        if let [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] = list.args.as_slice()
+            && name == "count"
+            && !distinct
+        {
+            return Ok((vec![Typed::new(lit(1_i64), DataType::Int64)], false));
+        }
+        let mut args: Vec<Sql> = self.arguments(function, at)?;
+        args.extend(function.within_group.iter().map(|order| order.expr.clone()));
+        if matches!(name, "percentile" | "percentile_cont") && !function.within_group.is_empty() {
+            args.reverse();
+        }
+        let args = args.iter().map(|arg| self.expr(cx, arg)).collect::<Vec<_>>();
+        Ok((args.into_iter().collect::<Bind<Vec<_>>>()?, distinct))
+    }
+
+    fn folded_call(
+        &mut self,
+        name: &str,
+        mut args: Vec<Typed>,
+        mut filter: Option<Expr>,
+        nulls: Option<NullTreatment>,
+        at: Location,
+    ) -> Bind<(AggregateCall, DataType)> {
+        let Some(function) = self.state.aggregate_functions().get(name).cloned() else {
+            return Err(self.refuse_plain(at, format!("unknown aggregate `{name}`")));
+        };
+        if name == "count" && args.len() > 1 {
+            // Rows in which none is null.
+            let all = args.iter().map(|arg| arg.expr.clone().is_not_null()).chain(filter).reduce(Expr::and);
+            filter = all;
+            args = vec![Typed::new(lit(1_i64), DataType::Int64)];
+        }
+        let to_double = matches!(name, "sum" | "avg" | "mean");
+        for arg in &mut args {
+            if to_double && (arg.data_type == DataType::Null || is_string(&arg.data_type)) {
+                *arg = self.cast(arg.clone(), &DataType::Float64, at)?;
+            }
+        }
+        let types = |args: &[Typed]| args.iter().map(|arg| spark_name(&arg.data_type)).collect::<Vec<_>>().join(", ");
+        let data_type = fields_with_udf(&argument_fields(&args), function.as_ref())
+            .and_then(|fields| function.return_field(&fields))
+            .map(|field| field.data_type().clone());
+        let Ok(data_type) = data_type else {
+            if args.iter().any(|arg| arg.data_type == DataType::Null) && !self.problems.is_empty() {
+                return Ok((
+                    AggregateCall::Folded { function, args: Vec::new(), filter: None, nulls: None },
+                    DataType::Null,
+                ));
+            }
+            return Err(self.refuse_plain(at, format!("`{name}` does not take ({})", types(&args))));
+        };
+        let args = args.into_iter().map(|arg| arg.expr).collect();
+        Ok((AggregateCall::Folded { function, args, filter, nulls }, data_type))
+    }
+
+    fn entry_call(
+        &mut self,
+        name: &str,
+        args: Vec<Typed>,
+        distinct: bool,
+        filter: Option<Expr>,
+        at: Location,
+    ) -> Bind<(AggregateCall, DataType)> {
+        let Some(first) = args.first().cloned() else {
+            return Err(self.refuse_plain(at, format!("`{name}` takes an argument")));
+        };
+        let (kind, values, data_type) = match name {
+            "count" => (EntryKind::CountDistinct, args, DataType::Int64),
+            "sum" => {
+                let sum = match &first.data_type {
+                    DataType::Decimal128(precision, scale) => DataType::Decimal128((precision + 10).min(38), *scale),
+                    other if other.is_integer() => DataType::Int64,
+                    _ => DataType::Float64,
+                };
+                (EntryKind::SumDistinct, vec![self.cast(first, &sum, at)?], sum)
+            }
+            "avg" | "mean" => {
+                (EntryKind::AvgDistinct, vec![self.cast(first, &DataType::Float64, at)?], DataType::Float64)
+            }
+            "collect_list" | "array_agg" if !distinct => {
+                (EntryKind::List, vec![first.clone()], list_of(&first.data_type))
+            }
+            "collect_list" | "array_agg" | "collect_set" => {
+                (EntryKind::Set, vec![first.clone()], list_of(&first.data_type))
+            }
+            "mode" => {
+                let data_type = normal(&first.data_type);
+                (EntryKind::Mode, vec![first], data_type)
+            }
+            "median" => {
+                let value = self.cast(first, &DataType::Float64, at)?;
+                (EntryKind::Percentile { fractions: vec![0.5], many: false }, vec![value], DataType::Float64)
+            }
+            "percentile" => self.percentile_entry(&first, args.get(1), at)?,
+            "listagg" | "string_agg" => {
+                let delimiter = match args.get(1).map(|arg| &arg.expr) {
+                    None | Some(Expr::Literal(ScalarValue::Null, _)) => String::new(),
+                    Some(Expr::Literal(text, _)) => text.to_string(),
+                    Some(_) => return Err(self.refuse_plain(at, format!("the delimiter of `{name}` is a literal"))),
+                };
+                let value = self.cast(first, &DataType::Utf8View, at)?;
+                (EntryKind::Join { delimiter, distinct }, vec![value], DataType::Utf8View)
+            }
+            other => {
+                return Err(self.refuse_plain(at, format!("`{other}` does not take DISTINCT")));
+            }
+        };
+        let values = values
+            .into_iter()
+            .map(|value| match &filter {
+                Some(filter) => when(filter.clone(), value.expr),
+                None => value.expr,
+            })
+            .collect();
+        Ok((AggregateCall::Entry(EntryCall { kind, values }), data_type))
+    }
+
+    fn percentile_entry(
+        &mut self,
+        value: &Typed,
+        wanted: Option<&Typed>,
+        at: Location,
+    ) -> Bind<(EntryKind, Vec<Typed>, DataType)> {
+        let Some((fractions, many)) = wanted.and_then(fractions) else {
+            return Err(self.refuse(
+                at,
+                "`percentile` takes a value and a fraction, or an array of fractions",
+                "write percentile(x, 0.95) or percentile(x, array(0.5, 0.95))",
+            ));
+        };
+        if !is_number(&value.data_type) && !is_string(&value.data_type) {
+            return Err(self.refuse_plain(at, format!("`percentile` of a {}", spark_name(&value.data_type))));
+        }
+        let value = self.cast(value.clone(), &DataType::Float64, at)?;
+        let data_type = if many { list_of(&DataType::Float64) } else { DataType::Float64 };
+        Ok((EntryKind::Percentile { fractions, many }, vec![value], data_type))
+    }
+}
+
+pub fn aggregate_name(index: usize) -> String {
+    format!("__agg{index}")
+}
+
+pub fn is_aggregate_name(name: &str) -> bool {
+    name.starts_with("__agg")
+}
+
+fn list_of(item: &DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("element", normal(item), true)))
+}
+
+fn null_treatment(function: &Function) -> Option<NullTreatment> {
+    let own = match &function.args {
+        FunctionArguments::List(list) => list.clauses.iter().find_map(|clause| match clause {
+            FunctionArgumentClause::IgnoreOrRespectNulls(nulls) => Some(*nulls),
+            _ => None,
+        }),
+        _ => None,
+    };
+    match function.null_treatment.or(own)? {
+        SqlNulls::IgnoreNulls => Some(NullTreatment::IgnoreNulls),
+        SqlNulls::RespectNulls => Some(NullTreatment::RespectNulls),
+    }
+}
+
+/// The literal fractions of `percentile`.
+fn fractions(arg: &Typed) -> Option<(Vec<f64>, bool)> {
+    let number = |expr: &Expr| {
+        let inner = match expr {
+            Expr::Cast(cast) => &cast.expr,
+            other => other,
+        };
+        let Expr::Literal(value, _) = inner else { return None };
+        match value.cast_to(&DataType::Float64).ok()? {
+            ScalarValue::Float64(Some(value)) if (0.0..=1.0).contains(&value) => Some(value),
+            _ => None,
+        }
+    };
+    match &arg.expr {
+        Expr::ScalarFunction(call) if matches!(arg.data_type, DataType::List(_)) => {
+            Some((call.args.iter().map(number).collect::<Option<Vec<_>>>()?, true))
+        }
+        expr => Some((vec![number(expr)?], false)),
+    }
+}

@@ -1,0 +1,169 @@
+//! Arithmetic and casts with Spark's rules (ANSI off): division by zero and failing casts are null.
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
+use datafusion::common::{Column, DFSchema};
+use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
+use datafusion::logical_expr::sqlparser::tokenizer::Location;
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
+use datafusion::scalar::ScalarValue;
+
+use super::expr::join;
+use super::scope::Typed;
+use super::{Bind, Binder};
+use crate::types::{is_number, is_string, spark_name};
+
+impl Binder<'_> {
+    pub fn arithmetic(&mut self, left: Typed, op: &BinaryOperator, right: Typed, at: Location) -> Bind<Typed> {
+        let operator = match op {
+            BinaryOperator::Plus => Operator::Plus,
+            BinaryOperator::Minus => Operator::Minus,
+            BinaryOperator::Multiply => Operator::Multiply,
+            BinaryOperator::Divide => Operator::Divide,
+            BinaryOperator::Modulo => Operator::Modulo,
+            BinaryOperator::MyIntegerDivide => {
+                return self.call("div", vec![left, right], at);
+            }
+            BinaryOperator::BitwiseAnd => Operator::BitwiseAnd,
+            BinaryOperator::BitwiseOr => Operator::BitwiseOr,
+            BinaryOperator::BitwiseXor => Operator::BitwiseXor,
+            other => return Err(self.refuse_plain(at, format!("`{other}` is not an operator of Spark SQL"))),
+        };
+        let (left, right) = (self.number_or_time(left, &right, at)?, right);
+        let (left, right) = {
+            let right = self.number_or_time(right, &left, at)?;
+            (left, right)
+        };
+        if is_number(&left.data_type) && is_number(&right.data_type) {
+            return self.numbers(left, operator, right, at);
+        }
+        self.times(left, operator, right, at)
+    }
+
+    /// The value as another type; null where it has none. The analyzer makes Spark's casts of these.
+    pub fn cast(&mut self, typed: Typed, target: &DataType, at: Location) -> Bind<Typed> {
+        let from = &typed.data_type;
+        if from == target {
+            return Ok(typed);
+        }
+        if !castable(from, target) {
+            let message = format!("a {} cannot be cast to {}", spark_name(from), spark_name(target));
+            return Err(self.refuse_plain(at, message));
+        }
+        Ok(Typed::new(plain_cast(typed.expr, target), target.clone()))
+    }
+
+    /// Spark's types and its null for a zero divisor come from manade-functions.
+    fn numbers(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
+        let operand = |typed: &Typed, name: &str| match &typed.expr {
+            Expr::Literal(..) => typed.expr.clone(),
+            _ => Expr::Column(Column::new_unqualified(name)),
+        };
+        let fields = [("l", &left), ("r", &right)].map(|(name, typed)| Field::new(name, typed.data_type.clone(), true));
+        let (l, r) = (&left.data_type, &right.data_type);
+        let data_type = DFSchema::try_from(Schema::new(fields.to_vec())).and_then(|schema| {
+            manade_functions::binary(operand(&left, "l"), l, op, operand(&right, "r"), r)?.get_type(&schema)
+        });
+        let expr = manade_functions::binary(left.expr.clone(), l, op, right.expr.clone(), r);
+        match (expr, data_type) {
+            (Ok(expr), Ok(data_type)) => Ok(Typed::new(expr, data_type)),
+            _ => {
+                Err(self.refuse_plain(at, format!("`{op}` does not take a {} and a {}", spark_name(l), spark_name(r))))
+            }
+        }
+    }
+
+    /// A string beside a number counts as a double, beside a moment and an interval as a timestamp.
+    fn number_or_time(&mut self, typed: Typed, other: &Typed, at: Location) -> Bind<Typed> {
+        match (&typed.data_type, &other.data_type) {
+            (DataType::Null, DataType::Date32) => self.cast(typed, &DataType::Int32, at),
+            (DataType::Null, other) if is_number(other) => {
+                let other = other.clone();
+                self.cast(typed, &other, at)
+            }
+            (DataType::Null, DataType::Null) => self.cast(typed, &DataType::Float64, at),
+            (own, DataType::Interval(_)) if is_string(own) => self.cast(typed, &crate::types::timestamp(), at),
+            (own, _) if is_string(own) => self.cast(typed, &DataType::Float64, at),
+            _ => Ok(typed),
+        }
+    }
+
+    /// Dates, timestamps, intervals.
+    fn times(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
+        let (a, b) = (left.data_type.clone(), right.data_type.clone());
+        match (&a, op, &b) {
+            (DataType::Date32, Operator::Plus | Operator::Minus, days) if days.is_integer() => {
+                let number = plain_cast(plain_cast(left.expr, &DataType::Int32), &DataType::Int64);
+                let days = plain_cast(right.expr, &DataType::Int64);
+                let moved = plain_cast(join(number, op, days), &DataType::Int32);
+                return Ok(Typed::new(plain_cast(moved, &DataType::Date32), DataType::Date32));
+            }
+            (days, Operator::Plus, DataType::Date32) if days.is_integer() => return self.times(right, op, left, at),
+            (DataType::Interval(_), Operator::Plus, DataType::Date32 | DataType::Timestamp(..)) => {
+                return self.times(right, op, left, at);
+            }
+            (DataType::Date32, Operator::Plus | Operator::Minus, DataType::Interval(_)) => {
+                // Spark keeps a date where the interval has whole days only, else makes a timestamp.
+                let whole = matches!(&right.expr, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(i)), _) if i.nanoseconds == 0);
+                let moment = crate::types::timestamp();
+                let moved = join(plain_cast(left.expr, &moment), op, right.expr);
+                return Ok(if whole {
+                    Typed::new(plain_cast(moved, &DataType::Date32), DataType::Date32)
+                } else {
+                    Typed::new(moved, moment)
+                });
+            }
+            (
+                DataType::Timestamp(TimeUnit::Microsecond, _),
+                Operator::Plus | Operator::Minus,
+                DataType::Interval(_),
+            ) => {
+                return Ok(Typed::new(join(left.expr, op, right.expr), a));
+            }
+            (DataType::Interval(unit), Operator::Plus | Operator::Minus, DataType::Interval(other))
+                if unit == other =>
+            {
+                return Ok(Typed::new(join(left.expr, op, right.expr), DataType::Interval(IntervalUnit::MonthDayNano)));
+            }
+            (DataType::Timestamp(..), Operator::Minus, DataType::Timestamp(..))
+            | (DataType::Date32, Operator::Minus, DataType::Date32) => {
+                return Err(self.refuse(
+                    at,
+                    "the difference of two moments would be an interval, which a column cannot hold",
+                    "write datediff(end, start) for days, or unix_timestamp(end) - unix_timestamp(start) for seconds",
+                ));
+            }
+            _ => {}
+        }
+        let message = format!("`{op}` does not take a {} and a {}", spark_name(&a), spark_name(&b));
+        Err(self.refuse_plain(at, message))
+    }
+}
+
+/// A cast; of a literal of numbers and times at once.
+pub fn plain_cast(expr: Expr, target: &DataType) -> Expr {
+    if let Expr::Literal(value, None) = &expr
+        && (value.is_null() || !is_string(&value.data_type()) || is_string(target))
+        && !matches!(value.data_type(), DataType::Float32 | DataType::Float64 | DataType::Boolean)
+        && (!is_string(target) || is_string(&value.data_type()))
+        && let Ok(value) = value.cast_to(target)
+    {
+        return lit(value);
+    }
+    Expr::Cast(Cast::new(Box::new(expr), target.clone()))
+}
+
+fn castable(from: &DataType, target: &DataType) -> bool {
+    match (from, target) {
+        (DataType::Interval(_) | DataType::Duration(_), _) => is_string(target),
+        (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), target) => {
+            is_string(target) || std::mem::discriminant(from) == std::mem::discriminant(target)
+        }
+        (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
+        (DataType::Date32, target) => is_string(target) || target.is_temporal(),
+        (DataType::BinaryView, target) => is_string(target),
+        (from, DataType::BinaryView) => is_string(from) || from.is_integer(),
+        (from, DataType::Date32) => is_string(from) || from.is_temporal(),
+        _ => true,
+    }
+}

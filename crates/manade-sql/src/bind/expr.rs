@@ -1,0 +1,571 @@
+//! Expressions: syntax to typed DataFusion expressions, with Spark's meaning (ANSI off).
+
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::expr::{Case, InList, Like};
+use datafusion::logical_expr::sqlparser::ast::{
+    AccessExpr, BinaryOperator, CaseWhen, CeilFloorKind, Expr as Sql, Ident, Spanned, Subscript, TrimWhereField,
+    UnaryOperator, ValueWithSpan,
+};
+use datafusion::logical_expr::sqlparser::tokenizer::{Location, Span};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
+
+use super::scope::{Found, Scope, Typed};
+use super::{Bind, Binder};
+use crate::types::{comparable, is_string, spark_name, timestamp, widest};
+
+/// What an expression may use.
+#[derive(Clone)]
+pub struct Context<'s> {
+    pub scope: &'s Scope,
+    /// Earlier columns of the same SELECT, by lower-case name.
+    pub aliases: &'s [(String, Typed)],
+    /// The clause allows aggregate functions.
+    pub aggregates: bool,
+    /// For messages: `WHERE`, `SELECT`, ...
+    pub clause: &'static str,
+    /// Parameters of the lambdas around, by lower-case name.
+    pub lambdas: Vec<(String, DataType)>,
+}
+
+impl<'s> Context<'s> {
+    pub fn new(scope: &'s Scope, clause: &'static str) -> Self {
+        Self { scope, aliases: &[], aggregates: false, clause, lambdas: Vec::new() }
+    }
+
+    pub fn with_aggregates(mut self) -> Self {
+        self.aggregates = true;
+        self
+    }
+
+    pub fn with_aliases(mut self, aliases: &'s [(String, Typed)]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+}
+
+impl Binder<'_> {
+    pub fn expr(&mut self, cx: &Context<'_>, sql: &Sql) -> Bind<Typed> {
+        match sql {
+            Sql::Identifier(name) => self.name(cx, std::slice::from_ref(name)),
+            Sql::CompoundIdentifier(names) => self.name(cx, names),
+            Sql::CompoundFieldAccess { root, access_chain } => self.access(cx, root, access_chain),
+            Sql::Nested(inner) => self.expr(cx, inner),
+            Sql::Value(value) => self.value(value),
+            Sql::TypedString(typed) => self.typed_string(typed),
+            Sql::Interval(interval) => self.interval(interval),
+            Sql::Function(function) => self.function(cx, function),
+            Sql::BinaryOp { left, op, right } => self.binary(cx, left, op, right),
+            Sql::UnaryOp { op, expr } => self.unary(cx, *op, expr),
+            Sql::IsNull(_)
+            | Sql::IsNotNull(_)
+            | Sql::IsTrue(_)
+            | Sql::IsNotTrue(_)
+            | Sql::IsFalse(_)
+            | Sql::IsNotFalse(_)
+            | Sql::IsUnknown(_)
+            | Sql::IsNotUnknown(_) => self.is_test(cx, sql),
+            Sql::IsDistinctFrom(left, right) => self.compare(cx, left, Operator::IsDistinctFrom, right),
+            Sql::IsNotDistinctFrom(left, right) => self.compare(cx, left, Operator::IsNotDistinctFrom, right),
+            Sql::Between { expr, negated, low, high } => {
+                let low = self.compare(cx, expr, Operator::GtEq, low)?;
+                let high = self.compare(cx, expr, Operator::LtEq, high)?;
+                Ok(negate(*negated, boolean(low.expr.and(high.expr))))
+            }
+            Sql::InList { expr, list, negated } => self.in_list(cx, expr, list, *negated),
+            Sql::Like { negated, any: false, expr, pattern, escape_char } => {
+                let escape = escape_char.clone().and_then(ValueWithSpan::into_string);
+                self.like(cx, *negated, expr, pattern, escape, false)
+            }
+            Sql::ILike { negated, any: false, expr, pattern, escape_char } => {
+                let escape = escape_char.clone().and_then(ValueWithSpan::into_string);
+                self.like(cx, *negated, expr, pattern, escape, true)
+            }
+            Sql::RLike { negated, expr, pattern, .. } => {
+                let value = self.expr_as(cx, expr, &DataType::Utf8View)?;
+                let pattern = self.expr_as(cx, pattern, &DataType::Utf8View)?;
+                let name = if self.has_function("rlike") { "rlike" } else { "regexp_like" };
+                Ok(negate(*negated, self.call(name, vec![value, pattern], start(sql))?))
+            }
+            Sql::Case { operand, conditions, else_result, .. } => {
+                self.case(cx, operand.as_deref(), conditions, else_result.as_deref())
+            }
+            Sql::Cast { expr, data_type, .. } => {
+                let value = self.expr(cx, expr)?;
+                let target = self.data_type(data_type, start(sql))?;
+                self.cast(value, &target, start(sql))
+            }
+            _ => self.special(cx, sql),
+        }
+    }
+
+    /// The expression, cast as Spark casts where its type is another.
+    pub fn expr_as(&mut self, cx: &Context<'_>, sql: &Sql, data_type: &DataType) -> Bind<Typed> {
+        let typed = self.expr(cx, sql)?;
+        self.cast(typed, data_type, start(sql))
+    }
+
+    /// `a.b.c`: a column, then fields; or a parameter of a lambda, an earlier alias, the window that is grouped by.
+    pub fn name(&mut self, cx: &Context<'_>, names: &[Ident]) -> Bind<Typed> {
+        let first = names[0].value.to_lowercase();
+        if let Some((name, data_type)) = cx.lambdas.iter().rev().find(|(name, _)| *name == first) {
+            return self.fields(Self::lambda_variable(name, data_type), &names[1..]);
+        }
+        let span = Span::union_iter(names.iter().map(|name| name.span));
+        match cx.scope.find(names) {
+            Found::Column(column, used) => {
+                let path = column.path.clone();
+                let typed = column.typed(span);
+                let typed = self.fields(typed, &names[used..])?;
+                if let Some(path) = path {
+                    let below = names[used..].iter().map(|name| name.value.to_lowercase());
+                    self.read(&typed, path, below);
+                }
+                Ok(typed)
+            }
+            Found::Ambiguous(all) => {
+                let shown = written(names);
+                Err(self.refuse(
+                    span.start,
+                    format!("`{shown}` is ambiguous"),
+                    format!("it may be {}", all.join(" or ")),
+                ))
+            }
+            Found::Missing => {
+                if let Some((_, typed)) = cx.aliases.iter().rev().find(|(name, _)| *name == first) {
+                    return self.fields(typed.clone(), &names[1..]);
+                }
+                if let Some(window) = self.grouped_window(&first) {
+                    return self.fields(window, &names[1..]);
+                }
+                let hint = cx.scope.hint(names);
+                let message = if cx.scope.columns.is_empty() {
+                    format!("unknown column `{}`: there is nothing to read it from", written(names))
+                } else {
+                    format!("unknown column `{}`", written(names))
+                };
+                self.report(span.start, message, hint);
+                Ok(Typed::refused())
+            }
+        }
+    }
+
+    /// Fields of structs, one after another; of a list of structs: the list of the fields.
+    pub fn fields(&mut self, mut typed: Typed, names: &[Ident]) -> Bind<Typed> {
+        for name in names {
+            typed = self.field(typed, name)?;
+        }
+        Ok(typed)
+    }
+
+    fn field(&mut self, base: Typed, name: &Ident) -> Bind<Typed> {
+        let fields = match &base.data_type {
+            DataType::Null => return Ok(Typed::refused()),
+            DataType::Struct(fields) => fields.clone(),
+            DataType::Map(..) => {
+                let key = Typed::new(lit(name.value.as_str()), DataType::Utf8);
+                return self.map_value(base, key, name.span.start);
+            }
+            other => {
+                let message = format!("`{}` is asked of a {}, which has no fields", name.value, spark_name(other));
+                return Err(self.refuse_plain(name.span.start, message));
+            }
+        };
+        let Some(field) = fields.iter().find(|field| field.name().eq_ignore_ascii_case(&name.value)) else {
+            let closest =
+                manade_model::closest(&name.value.to_lowercase(), fields.iter().map(|field| field.name().as_str()));
+            let hint = closest.map_or_else(
+                || {
+                    let all: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+                    format!("there are: {}", all.join(", "))
+                },
+                |closest| format!("did you mean `{closest}`?"),
+            );
+            self.report(name.span.start, format!("unknown field `{}`", name.value), Some(hint));
+            return Ok(Typed::refused());
+        };
+        let expr = datafusion::functions::core::expr_fn::get_field(base.expr, field.name().as_str());
+        Ok(Typed::new(expr, field.data_type().clone()))
+    }
+
+    fn access(&mut self, cx: &Context<'_>, root: &Sql, chain: &[AccessExpr]) -> Bind<Typed> {
+        // `a.b[0]`: the identifiers before the first subscript are one name.
+        let mut names: Vec<Ident> = match root {
+            Sql::Identifier(name) => vec![name.clone()],
+            Sql::CompoundIdentifier(names) => names.clone(),
+            _ => Vec::new(),
+        };
+        let mut rest = chain;
+        if !names.is_empty() {
+            while let [AccessExpr::Dot(Sql::Identifier(name)), tail @ ..] = rest {
+                names.push(name.clone());
+                rest = tail;
+            }
+        }
+        let mut typed = if names.is_empty() { self.expr(cx, root)? } else { self.name(cx, &names)? };
+        for access in rest {
+            typed = match access {
+                AccessExpr::Dot(Sql::Identifier(name)) => self.field(typed, name)?,
+                AccessExpr::Subscript(Subscript::Index { index }) => {
+                    let at = start(index);
+                    let index = self.expr(cx, index)?;
+                    self.element(typed, index, at)?
+                }
+                AccessExpr::Dot(other) => return Err(self.refuse_plain(start(other), "expected a field name")),
+                AccessExpr::Subscript(Subscript::Slice { .. }) => {
+                    return Err(self.refuse(
+                        start(root),
+                        "slices are not Spark SQL",
+                        "write slice(array, start, length)",
+                    ));
+                }
+            };
+        }
+        Ok(typed)
+    }
+
+    /// `array[index]` counts from 0, null outside; `map[key]`.
+    fn element(&mut self, base: Typed, index: Typed, at: Location) -> Bind<Typed> {
+        match &base.data_type {
+            DataType::Null => Ok(Typed::refused()),
+            DataType::Map(..) => self.map_value(base, index, at),
+            DataType::List(item) => {
+                let item = item.data_type().clone();
+                let index = self.cast(index, &DataType::Int64, at)?;
+                let (from_one, literal) = match &index.expr {
+                    Expr::Literal(datafusion::scalar::ScalarValue::Int64(Some(i)), _) => (lit(i + 1), Some(*i)),
+                    other => (other.clone() + lit(1_i64), None),
+                };
+                let expr = datafusion::functions_nested::expr_fn::array_element(base.expr, from_one);
+                let expr = match literal {
+                    Some(i) if i >= 0 => expr,
+                    _ => when(index.expr.gt_eq(lit(0_i64)), expr),
+                };
+                Ok(Typed::new(expr, item))
+            }
+            DataType::Struct(_) => match &index.expr {
+                Expr::Literal(value, _) if is_string(&index.data_type) => {
+                    let name = Ident::with_span(Span::new(at, at), value.to_string());
+                    self.field(base, &name)
+                }
+                _ => Err(self.refuse_plain(at, "a struct's field is named, not numbered")),
+            },
+            other => Err(self.refuse_plain(at, format!("a {} has no elements", spark_name(other)))),
+        }
+    }
+
+    fn map_value(&mut self, map: Typed, key: Typed, at: Location) -> Bind<Typed> {
+        let DataType::Map(entries, _) = &map.data_type else { return Ok(Typed::refused()) };
+        let DataType::Struct(fields) = entries.data_type() else { return Ok(Typed::refused()) };
+        let value = fields[1].data_type().clone();
+        let key = self.cast(key, &fields[0].data_type().clone(), at)?;
+        let list = datafusion::functions_nested::expr_fn::map_extract(map.expr, key.expr);
+        Ok(Typed::new(datafusion::functions_nested::expr_fn::array_element(list, lit(1_i64)), value))
+    }
+
+    fn unary(&mut self, cx: &Context<'_>, op: UnaryOperator, inner: &Sql) -> Bind<Typed> {
+        match op {
+            UnaryOperator::Not | UnaryOperator::BangNot => {
+                let inner = self.condition(cx, inner)?;
+                Ok(boolean(Expr::Not(Box::new(inner.expr))))
+            }
+            UnaryOperator::Plus => self.expr(cx, inner),
+            UnaryOperator::Minus => {
+                if let Sql::Value(value) = inner
+                    && let Some(negative) = self.negative_number(value)?
+                {
+                    return Ok(negative);
+                }
+                let at = start(inner);
+                let mut typed = self.expr(cx, inner)?;
+                if is_string(&typed.data_type) {
+                    typed = self.cast(typed, &DataType::Float64, at)?;
+                }
+                Ok(Typed::new(Expr::Negative(Box::new(typed.expr)), typed.data_type))
+            }
+            UnaryOperator::BitwiseNot => {
+                let typed = self.expr(cx, inner)?;
+                self.call("bitwise_not", vec![typed], start(inner))
+            }
+            other => Err(self.refuse_plain(start(inner), format!("`{other}` is not an operator of Spark SQL"))),
+        }
+    }
+
+    /// A boolean: WHERE, ON, CASE WHEN, AND.
+    pub fn condition(&mut self, cx: &Context<'_>, sql: &Sql) -> Bind<Typed> {
+        let typed = self.expr(cx, sql)?;
+        match &typed.data_type {
+            DataType::Boolean => Ok(typed),
+            DataType::Null => self.cast(typed, &DataType::Boolean, start(sql)),
+            other => {
+                let message = format!("a condition is a boolean, this is a {}", spark_name(other));
+                Err(self.refuse(start(sql), message, "compare it with something"))
+            }
+        }
+    }
+
+    fn is_test(&mut self, cx: &Context<'_>, sql: &Sql) -> Bind<Typed> {
+        let (inner, test): (_, fn(Box<Expr>) -> Expr) = match sql {
+            Sql::IsNull(inner) => (inner, Expr::IsNull),
+            Sql::IsNotNull(inner) => (inner, Expr::IsNotNull),
+            Sql::IsTrue(inner) => (inner, Expr::IsTrue),
+            Sql::IsNotTrue(inner) => (inner, Expr::IsNotTrue),
+            Sql::IsFalse(inner) => (inner, Expr::IsFalse),
+            Sql::IsNotFalse(inner) => (inner, Expr::IsNotFalse),
+            Sql::IsUnknown(inner) => (inner, Expr::IsUnknown),
+            Sql::IsNotUnknown(inner) => (inner, Expr::IsNotUnknown),
+            _ => return Err(self.refuse_plain(start(sql), "unknown test")),
+        };
+        let null_test = matches!(sql, Sql::IsNull(_) | Sql::IsNotNull(_));
+        let inner = if null_test { self.expr(cx, inner)? } else { self.condition(cx, inner)? };
+        Ok(boolean(test(Box::new(inner.expr))))
+    }
+
+    fn binary(&mut self, cx: &Context<'_>, left: &Sql, op: &BinaryOperator, right: &Sql) -> Bind<Typed> {
+        match op {
+            BinaryOperator::And | BinaryOperator::Or => {
+                let op = if *op == BinaryOperator::And { Operator::And } else { Operator::Or };
+                let (left, right) = (self.condition(cx, left), self.condition(cx, right));
+                Ok(boolean(join(left?.expr, op, right?.expr)))
+            }
+            BinaryOperator::Eq => self.compare(cx, left, Operator::Eq, right),
+            BinaryOperator::NotEq => self.compare(cx, left, Operator::NotEq, right),
+            BinaryOperator::Lt => self.compare(cx, left, Operator::Lt, right),
+            BinaryOperator::LtEq => self.compare(cx, left, Operator::LtEq, right),
+            BinaryOperator::Gt => self.compare(cx, left, Operator::Gt, right),
+            BinaryOperator::GtEq => self.compare(cx, left, Operator::GtEq, right),
+            BinaryOperator::Spaceship => self.compare(cx, left, Operator::IsNotDistinctFrom, right),
+            BinaryOperator::StringConcat => {
+                let (at_left, at_right) = (start(left), start(right));
+                let (left, right) = (self.expr(cx, left), self.expr(cx, right));
+                let (left, right) = (left?, right?);
+                if matches!(left.data_type, DataType::List(_)) {
+                    return self.call("array_concat", vec![left, right], at_left);
+                }
+                let left = self.cast(left, &DataType::Utf8View, at_left)?;
+                let right = self.cast(right, &DataType::Utf8View, at_right)?;
+                Ok(Typed::new(join(left.expr, Operator::StringConcat, right.expr), DataType::Utf8View))
+            }
+            _ => {
+                let at = start(left);
+                let (left, right) = (self.expr(cx, left), self.expr(cx, right));
+                self.arithmetic(left?, op, right?, at)
+            }
+        }
+    }
+
+    /// Both sides are brought to one type as Spark does.
+    fn compare(&mut self, cx: &Context<'_>, left: &Sql, op: Operator, right: &Sql) -> Bind<Typed> {
+        let at = start(left);
+        let (left, right) = (self.expr(cx, left), self.expr(cx, right));
+        self.compare_typed(left?, op, right?, at)
+    }
+
+    pub fn compare_typed(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
+        let Some(common) = comparable(&left.data_type, &right.data_type) else {
+            let message =
+                format!("a {} cannot be compared with a {}", spark_name(&left.data_type), spark_name(&right.data_type));
+            return Err(self.refuse(at, message, "cast one of them"));
+        };
+        let (left, right) = (self.cast(left, &common, at)?, self.cast(right, &common, at)?);
+        Ok(boolean(join(left.expr, op, right.expr)))
+    }
+
+    fn in_list(&mut self, cx: &Context<'_>, value: &Sql, list: &[Sql], negated: bool) -> Bind<Typed> {
+        let at = start(value);
+        let value = self.expr(cx, value)?;
+        let list: Vec<Typed> = list.iter().map(|item| self.expr(cx, item)).collect::<Bind<_>>()?;
+        let common = self.common(list.iter().chain([&value]), at)?;
+        let list = list.into_iter().map(|item| Ok(self.cast(item, &common, at)?.expr)).collect::<Bind<Vec<_>>>()?;
+        let value = self.cast(value, &common, at)?;
+        Ok(boolean(Expr::InList(InList::new(Box::new(value.expr), list, negated))))
+    }
+
+    fn like(
+        &mut self,
+        cx: &Context<'_>,
+        negated: bool,
+        value: &Sql,
+        pattern: &Sql,
+        escape: Option<String>,
+        any_case: bool,
+    ) -> Bind<Typed> {
+        let escape = match escape.as_deref().map(|escape| escape.chars().collect::<Vec<_>>()).as_deref() {
+            None | Some(['\\']) => None,
+            Some([one]) => Some(*one),
+            Some(_) => return Err(self.refuse_plain(start(pattern), "ESCAPE takes one character")),
+        };
+        let value = self.expr_as(cx, value, &DataType::Utf8View)?;
+        let mut pattern = self.expr_as(cx, pattern, &DataType::Utf8View)?;
+        if let (Some(escape), Expr::Literal(text, _)) = (escape, &pattern.expr) {
+            pattern.expr = lit(backslashed(&text.to_string(), escape));
+        }
+        Ok(boolean(Expr::Like(Like::new(negated, Box::new(value.expr), Box::new(pattern.expr), None, any_case))))
+    }
+
+    fn case(
+        &mut self,
+        cx: &Context<'_>,
+        operand: Option<&Sql>,
+        conditions: &[CaseWhen],
+        otherwise: Option<&Sql>,
+    ) -> Bind<Typed> {
+        let at = operand.or(conditions.first().map(|each| &each.condition)).map_or(Location::empty(), start);
+        let operand = operand.map(|operand| self.expr(cx, operand)).transpose()?;
+        let mut branches = Vec::new();
+        for each in conditions {
+            let condition = match &operand {
+                Some(operand) => {
+                    let value = self.expr(cx, &each.condition)?;
+                    self.compare_typed(operand.clone(), Operator::Eq, value, start(&each.condition))?
+                }
+                None => self.condition(cx, &each.condition)?,
+            };
+            branches.push((condition, self.expr(cx, &each.result)?));
+        }
+        let otherwise = otherwise.map(|otherwise| self.expr(cx, otherwise)).transpose()?;
+        let common = self.common(branches.iter().map(|(_, result)| result).chain(&otherwise), at)?;
+        let mut when_then = Vec::new();
+        for (condition, result) in branches {
+            when_then.push((Box::new(condition.expr), Box::new(self.cast(result, &common, at)?.expr)));
+        }
+        let otherwise = match otherwise {
+            Some(otherwise) => Some(Box::new(self.cast(otherwise, &common, at)?.expr)),
+            None => None,
+        };
+        Ok(Typed::new(Expr::Case(Case::new(None, when_then, otherwise)), common))
+    }
+
+    /// The type that holds all of them.
+    pub fn common<'t>(&mut self, all: impl Iterator<Item = &'t Typed>, at: Location) -> Bind<DataType> {
+        let mut common = DataType::Null;
+        for typed in all {
+            let Some(wider) = widest(&common, &typed.data_type) else {
+                let (one, other) = (spark_name(&common), spark_name(&typed.data_type));
+                return Err(self.refuse(at, format!("a {one} and a {other} have no common type"), "cast one of them"));
+            };
+            common = wider;
+        }
+        Ok(common)
+    }
+
+    /// Syntax that stands for a function.
+    fn special(&mut self, cx: &Context<'_>, sql: &Sql) -> Bind<Typed> {
+        let at = start(sql);
+        match sql {
+            Sql::Extract { field, expr, .. } => {
+                let value = self.expr(cx, expr)?;
+                let value = if is_string(&value.data_type) { self.cast(value, &timestamp(), at)? } else { value };
+                let field = Typed::new(lit(field.to_string().to_lowercase()), DataType::Utf8);
+                self.call("date_part", vec![field, value], at)
+            }
+            Sql::Ceil { expr, field } | Sql::Floor { expr, field } => {
+                let name = if matches!(sql, Sql::Ceil { .. }) { "ceil" } else { "floor" };
+                let mut args = vec![self.expr(cx, expr)?];
+                if let CeilFloorKind::Scale(scale) = field {
+                    args.push(self.value(scale)?);
+                }
+                self.call(name, args, at)
+            }
+            Sql::Position { expr, r#in } => {
+                let (part, whole) = (self.expr(cx, expr)?, self.expr(cx, r#in)?);
+                self.call("strpos", vec![whole, part], at)
+            }
+            Sql::Substring { expr, substring_from, substring_for, .. } => {
+                let mut args = vec![self.expr_as(cx, expr, &DataType::Utf8View)?];
+                for each in [substring_from, substring_for].into_iter().flatten() {
+                    args.push(self.expr_as(cx, each, &DataType::Int64)?);
+                }
+                self.call("substring", args, at)
+            }
+            Sql::Trim { expr, trim_where, trim_what, .. } => {
+                let mut args = vec![self.expr_as(cx, expr, &DataType::Utf8View)?];
+                if let Some(what) = trim_what {
+                    args.push(self.expr_as(cx, what, &DataType::Utf8View)?);
+                }
+                let name = match trim_where {
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                    _ => "btrim",
+                };
+                self.call(name, args, at)
+            }
+            Sql::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let parts = [Some(expr), Some(overlay_what), Some(overlay_from), overlay_for.as_ref()];
+                let args = parts.into_iter().flatten().map(|part| self.expr(cx, part)).collect::<Bind<_>>()?;
+                self.call("overlay", args, at)
+            }
+            Sql::Tuple(parts) => {
+                let parts = parts.iter().map(|part| self.expr(cx, part)).collect::<Bind<Vec<_>>>()?;
+                Ok(super::function::structure((1..).map(|i| format!("col{i}")).zip(parts)))
+            }
+            Sql::InSubquery { .. } | Sql::Exists { .. } | Sql::Subquery(_) | Sql::AnyOp { .. } | Sql::AllOp { .. } => {
+                Err(self.refuse(
+                    at,
+                    format!("a subquery in {} would have to be run again for every event", cx.clause),
+                    "join the table: LEFT SEMI JOIN for IN and EXISTS, LEFT ANTI JOIN for NOT IN, LEFT JOIN for a value",
+                ))
+            }
+            other => {
+                let text: String = other.to_string().chars().take(40).collect();
+                Err(self.refuse_plain(at, format!("`{text}` is not supported")))
+            }
+        }
+    }
+
+    /// Remembers what the input must give.
+    fn read(&mut self, typed: &Typed, path: Vec<String>, below: impl Iterator<Item = String>) {
+        if typed.data_type != DataType::Null {
+            self.reads.insert(path.into_iter().chain(below).collect());
+        }
+    }
+}
+
+/// Where a piece of syntax begins; line 0 where sqlparser does not know.
+pub fn start(sql: &Sql) -> Location {
+    let span = sql.span();
+    if span.start.line > 0 {
+        return span.start;
+    }
+    match sql {
+        Sql::RLike { expr, .. } | Sql::Nested(expr) | Sql::UnaryOp { expr, .. } => start(expr),
+        _ => span.start,
+    }
+}
+
+pub fn boolean(expr: Expr) -> Typed {
+    Typed::new(expr, DataType::Boolean)
+}
+
+pub fn join(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// `then` where the condition holds, else null.
+pub fn when(condition: Expr, then: Expr) -> Expr {
+    Expr::Case(Case::new(None, vec![(Box::new(condition), Box::new(then))], None))
+}
+
+fn negate(negated: bool, typed: Typed) -> Typed {
+    if negated { boolean(Expr::Not(Box::new(typed.expr))) } else { typed }
+}
+
+fn written(names: &[Ident]) -> String {
+    names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(".")
+}
+
+/// A LIKE pattern with another escape character, in terms of the backslash.
+fn backslashed(pattern: &str, escape: char) -> String {
+    let mut text = String::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if c == escape {
+            text.push('\\');
+            text.extend(chars.next());
+        } else if c == '\\' {
+            text.push_str("\\\\");
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}

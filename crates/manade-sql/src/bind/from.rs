@@ -1,0 +1,384 @@
+//! FROM: events, tables, earlier results, subqueries, joins.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{Column, JoinType, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::sqlparser::ast::{
+    Join, JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins,
+};
+use datafusion::logical_expr::sqlparser::tokenizer::Location;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+
+use super::expr::Context;
+use super::query::{Kind, Relation};
+use super::scope::{Scope, ScopeColumn, Typed};
+use super::{Bind, Binder};
+use crate::plan::{INPUT, SlotProvider, carried, table_slot};
+use crate::query::Input;
+
+const EVENTS: &str = "events";
+
+impl Binder<'_> {
+    pub fn from(&mut self, from: &[TableWithJoins], at: Location) -> Bind<Relation> {
+        let mut result: Option<Relation> = None;
+        for each in from {
+            let mut relation = match (&mut result, &each.relation) {
+                // `FROM events e, UNNEST(e.tags)`: the second reads columns of the first.
+                (Some(_), TableFactor::UNNEST { .. } | TableFactor::Function { .. }) => {
+                    let left = result.take().ok_or(super::Refused)?;
+                    self.lateral_factor(left, &each.relation)?
+                }
+                _ => self.factor(&each.relation)?,
+            };
+            for join in &each.joins {
+                relation = self.join(relation, join)?;
+            }
+            result = Some(match result {
+                None => relation,
+                Some(left) => {
+                    let at = each.relation.span().start;
+                    self.joined(left, relation, Side::Inner, &JoinConstraint::None, at)?
+                }
+            });
+        }
+        match result {
+            Some(relation) => Ok(relation),
+            None => Err(self.refuse(at, "the query reads nothing", "write FROM events")),
+        }
+    }
+
+    fn factor(&mut self, factor: &TableFactor) -> Bind<Relation> {
+        let at = factor.span().start;
+        match factor {
+            TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
+                self.named(name, alias.as_ref())
+            }
+            TableFactor::Derived { lateral: false, subquery, alias, .. } => {
+                let aggregates = std::mem::take(&mut self.aggregates);
+                let window = self.window.take();
+                let relation = self.query(subquery, false);
+                self.aggregates = aggregates;
+                self.window = window;
+                self.aliased(relation?, alias.as_ref())
+            }
+            TableFactor::NestedJoin { table_with_joins, .. } => self.from(std::slice::from_ref(table_with_joins), at),
+            TableFactor::Table { sample: Some(_), .. } => Err(self.refuse(
+                at,
+                "TABLESAMPLE gives other rows at every run",
+                "filter by a hash: WHERE pmod(xxhash64(id), 100) < 10",
+            )),
+            other => {
+                let text: String = other.to_string().chars().take(40).collect();
+                Err(self.refuse_plain(at, format!("`{text}` cannot stand in FROM")))
+            }
+        }
+    }
+
+    fn named(&mut self, object: &ObjectName, alias: Option<&TableAlias>) -> Bind<Relation> {
+        let at = object.span().start;
+        let name = object.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_lowercase());
+        let Some(name) = name.filter(|_| object.0.len() == 1) else {
+            return Err(self.refuse(
+                at,
+                format!("`{object}` names a table in a database"),
+                "write the table's name alone",
+            ));
+        };
+        if let Some(position) = self.ctes.iter().rposition(|(cte, _)| *cte == name) {
+            let query = self.ctes[position].1.clone();
+            // A WITH query sees the ones before it.
+            let later = self.ctes.split_off(position);
+            let (aggregates, window) = (std::mem::take(&mut self.aggregates), self.window.take());
+            let relation = self.query(&query, false);
+            (self.aggregates, self.window) = (aggregates, window);
+            self.ctes.extend(later);
+            return self.aliased_as(relation?, alias, &name);
+        }
+        if name == EVENTS {
+            let schema = self.input_schema.clone().unwrap_or_else(|| Arc::clone(&self.catalog.events));
+            self.time.clone_from(&self.catalog.time);
+            let relation = self.input_scan(Input::Events, &schema, at)?;
+            return self.aliased_as(relation, alias, &name);
+        }
+        if let Some((_, schema)) = self.catalog.tables.iter().find(|(table, _)| *table == name) {
+            self.tables.insert(name.clone());
+            let relation = self.scan(&table_slot(&name), schema, Kind::Table, at)?;
+            return self.aliased_as(relation, alias, &name);
+        }
+        if let Some(upstream) = self.catalog.upstream.iter().find(|upstream| upstream.name == name) {
+            if !upstream.append {
+                return Err(self.refuse(
+                    at,
+                    format!("the rows of result `{name}` change, and a result can only read rows that stay"),
+                    "group it by a window and set `emit: final` on it",
+                ));
+            }
+            let schema = self.input_schema.clone().unwrap_or_else(|| Arc::clone(&upstream.schema));
+            self.time.clone_from(&upstream.time);
+            let relation = self.input_scan(Input::Result(name.clone()), &schema, at)?;
+            return self.aliased_as(relation, alias, &name);
+        }
+        let names: Vec<&str> = std::iter::once(EVENTS)
+            .chain(self.catalog.tables.iter().map(|(name, _)| name.as_str()))
+            .chain(self.catalog.upstream.iter().map(|upstream| upstream.name.as_str()))
+            .chain(self.ctes.iter().map(|(name, _)| name.as_str()))
+            .collect();
+        let hint = match manade_model::closest(&name, names.iter().copied()) {
+            Some(closest) => format!("did you mean `{closest}`?"),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        Err(self.refuse(at, format!("unknown table `{name}`"), hint))
+    }
+
+    fn input_scan(&mut self, input: Input, schema: &SchemaRef, at: Location) -> Bind<Relation> {
+        match &self.input {
+            Some(other) if *other != input => {
+                return Err(self.refuse(
+                    at,
+                    "a query reads one stream: events, or one earlier result",
+                    "write two results",
+                ));
+            }
+            _ => self.input = Some(input),
+        }
+        let carried: Vec<Field> = self.carried.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect();
+        let fields: Vec<Field> = schema.fields().iter().map(|field| field.as_ref().clone()).chain(carried).collect();
+        let mut relation = self.scan(INPUT, &Arc::new(Schema::new(fields)), Kind::Stream, at)?;
+        for column in &mut relation.scope.columns {
+            column.path = Some(vec![column.name.clone()]);
+        }
+        Ok(relation)
+    }
+
+    fn scan(&mut self, slot: &str, schema: &SchemaRef, kind: Kind, at: Location) -> Bind<Relation> {
+        let provider = Arc::new(SlotProvider::new(slot, Arc::clone(schema)));
+        let plan = LogicalPlanBuilder::scan(TableReference::bare(slot), provider_as_source(provider), None)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| self.internal(at, &error))?;
+        let hidden: Vec<String> = match kind {
+            Kind::Stream => self.carried.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            _ => Vec::new(),
+        };
+        let mut columns = Vec::new();
+        let mut items: Vec<(Expr, String)> =
+            hidden.iter().map(|name| (Expr::Column(Column::new_unqualified(name)), carried(name))).collect();
+        for field in schema.fields().iter().filter(|field| !hidden.contains(field.name())) {
+            let internal = self.fresh(field.name());
+            items.push((Expr::Column(Column::new_unqualified(field.name())), internal.clone()));
+            columns.push(ScopeColumn {
+                qualifier: None,
+                name: field.name().to_lowercase(),
+                shown: field.name().clone(),
+                internal,
+                data_type: field.data_type().clone(),
+                path: None,
+                at,
+                merged: false,
+            });
+        }
+        let plan = self.project(plan, items, &[], at)?;
+        let hidden = hidden.iter().map(|name| carried(name)).collect();
+        Ok(Relation { plan, scope: Scope { columns }, kind, hidden, order: None })
+    }
+
+    fn aliased(&mut self, relation: Relation, alias: Option<&TableAlias>) -> Bind<Relation> {
+        match alias {
+            Some(_) => self.aliased_as(relation, alias, ""),
+            None => Ok(relation),
+        }
+    }
+
+    fn aliased_as(&mut self, mut relation: Relation, alias: Option<&TableAlias>, name: &str) -> Bind<Relation> {
+        let qualifier = alias.map_or_else(|| name.to_owned(), |alias| alias.name.value.to_lowercase());
+        let renames = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
+        if !renames.is_empty() && renames.len() != relation.scope.columns.len() {
+            let at = alias.map_or(Location::empty(), |alias| alias.name.span.start);
+            let message = format!("{} names for {} columns", renames.len(), relation.scope.columns.len());
+            return Err(self.refuse_plain(at, message));
+        }
+        for (i, column) in relation.scope.columns.iter_mut().enumerate() {
+            column.qualifier = Some(qualifier.clone());
+            if let Some(rename) = renames.get(i) {
+                column.name = rename.name.value.to_lowercase();
+                column.shown.clone_from(&rename.name.value);
+            }
+        }
+        Ok(relation)
+    }
+
+    fn join(&mut self, left: Relation, join: &Join) -> Bind<Relation> {
+        let at = join.relation.span().start;
+        let (side, constraint) = match &join.join_operator {
+            JoinOperator::Join(on)
+            | JoinOperator::Inner(on)
+            | JoinOperator::StraightJoin(on)
+            | JoinOperator::CrossJoin(on) => (Side::Inner, on),
+            JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => (Side::Left, on),
+            JoinOperator::Right(on) | JoinOperator::RightOuter(on) => (Side::Right, on),
+            JoinOperator::FullOuter(on) => (Side::Full, on),
+            JoinOperator::Semi(on) | JoinOperator::LeftSemi(on) => (Side::Semi, on),
+            JoinOperator::Anti(on) | JoinOperator::LeftAnti(on) => (Side::Anti, on),
+            _ => return Err(self.refuse(at, "this kind of join is not supported", "write JOIN or LEFT JOIN")),
+        };
+        if matches!(join.relation, TableFactor::UNNEST { .. } | TableFactor::Function { .. }) {
+            return self.lateral_factor(left, &join.relation);
+        }
+        let right = self.factor(&join.relation)?;
+        self.joined(left, right, side, constraint, at)
+    }
+
+    fn joined(
+        &mut self,
+        left: Relation,
+        right: Relation,
+        side: Side,
+        constraint: &JoinConstraint,
+        at: Location,
+    ) -> Bind<Relation> {
+        self.check_join(&left, &right, side, at)?;
+        let mut columns = left.scope.columns.clone();
+        let mut right_columns = right.scope.columns.clone();
+        let left_width = columns.len();
+        let using = self.using(&columns, &mut right_columns, constraint, side, at)?;
+        columns.extend(right_columns);
+        let mut scope = Scope { columns };
+        let on = match constraint {
+            JoinConstraint::On(condition) => {
+                let cx = Context::new(&scope, "JOIN ... ON");
+                Some(self.condition(&cx, condition)?.expr)
+            }
+            _ => using,
+        };
+        if matches!(side, Side::Semi | Side::Anti) {
+            scope.columns.truncate(left_width);
+        }
+        let plan = self.join_plan(left.plan, right.plan, left.kind, side, on, at)?;
+        let kind = match (left.kind, right.kind) {
+            (Kind::Table, Kind::Table) => Kind::Table,
+            (Kind::Groups, _) | (_, Kind::Groups) => Kind::Groups,
+            _ => Kind::Stream,
+        };
+        let hidden = if left.hidden.is_empty() { right.hidden } else { left.hidden };
+        Ok(Relation { plan, scope, kind, hidden, order: None })
+    }
+
+    fn check_join(&mut self, left: &Relation, right: &Relation, side: Side, at: Location) -> Bind<()> {
+        if left.kind == Kind::Groups || right.kind == Kind::Groups {
+            return Err(self.refuse(
+                at,
+                "a join with the rows of an aggregate would have to be redone at every change",
+                "join the table first, and aggregate over the join; or make the aggregate a result of its own with `emit: final` and read that",
+            ));
+        }
+        if left.kind == Kind::Stream && right.kind == Kind::Stream {
+            return Err(self.refuse(
+                at,
+                "a join of events with events would have to keep all of them",
+                "group by a shared key and window, and pick each side's values with aggregates (max(CASE WHEN ...)); or make one side a table",
+            ));
+        }
+        let keeps_table = match side {
+            Side::Full => left.kind != right.kind,
+            Side::Right => left.kind == Kind::Stream,
+            Side::Left | Side::Semi | Side::Anti => left.kind == Kind::Table && right.kind == Kind::Stream,
+            Side::Inner => false,
+        };
+        if keeps_table {
+            return Err(self.refuse(
+                at,
+                "this join keeps rows of the table that no event has matched, which is never certain on a stream",
+                "write events LEFT JOIN table",
+            ));
+        }
+        Ok(())
+    }
+
+    /// `USING (a)`: equality, and one column `a`.
+    fn using(
+        &mut self,
+        left: &[ScopeColumn],
+        right: &mut [ScopeColumn],
+        constraint: &JoinConstraint,
+        side: Side,
+        at: Location,
+    ) -> Bind<Option<Expr>> {
+        let names: Vec<String> = match constraint {
+            JoinConstraint::On(_) => return Ok(None),
+            JoinConstraint::None => return Ok((side != Side::Inner).then(|| lit(true))),
+            JoinConstraint::Using(names) => {
+                names.iter().map(|name| name.to_string().replace('`', "").to_lowercase()).collect()
+            }
+            JoinConstraint::Natural => {
+                let shared = |name: &String| right.iter().any(|column| column.name == *name);
+                left.iter().map(|column| column.name.clone()).filter(shared).collect()
+            }
+        };
+        let mut condition: Option<Expr> = None;
+        for name in names {
+            let one = left.iter().find(|column| column.name == name);
+            let other = right.iter_mut().find(|column| column.name == name);
+            let (Some(one), Some(other)) = (one, other) else {
+                return Err(self.refuse_plain(at, format!("USING column `{name}` is not on both sides")));
+            };
+            other.merged = true;
+            let typed = |column: &ScopeColumn| {
+                Typed::new(Expr::Column(Column::new_unqualified(&column.internal)), column.data_type.clone())
+            };
+            if let Some(path) = &one.path {
+                self.reads.insert(path.clone());
+            }
+            if let Some(path) = &other.path {
+                self.reads.insert(path.clone());
+            }
+            let (one, other) = (typed(one), typed(other));
+            let equal = self.compare_typed(one, datafusion::logical_expr::Operator::Eq, other, at)?.expr;
+            condition = Some(match condition {
+                Some(condition) => condition.and(equal),
+                None => equal,
+            });
+        }
+        Ok(condition)
+    }
+
+    /// The table is the side whose hash table is built; events probe it.
+    fn join_plan(
+        &mut self,
+        left: LogicalPlan,
+        right: LogicalPlan,
+        left_kind: Kind,
+        side: Side,
+        on: Option<Expr>,
+        at: Location,
+    ) -> Bind<LogicalPlan> {
+        let swap = left_kind == Kind::Stream;
+        let kind = match (side, swap) {
+            (Side::Inner, _) => JoinType::Inner,
+            (Side::Left, false) | (Side::Right, true) => JoinType::Left,
+            (Side::Left, true) | (Side::Right, false) => JoinType::Right,
+            (Side::Full, _) => JoinType::Full,
+            (Side::Semi, false) => JoinType::LeftSemi,
+            (Side::Semi, true) => JoinType::RightSemi,
+            (Side::Anti, false) => JoinType::LeftAnti,
+            (Side::Anti, true) => JoinType::RightAnti,
+        };
+        let (build, probe) = if swap { (right, left) } else { (left, right) };
+        let builder = LogicalPlanBuilder::from(build);
+        let joined = match on {
+            None => builder.cross_join(probe),
+            Some(on) => builder.join_on(probe, kind, [on]),
+        };
+        joined.and_then(LogicalPlanBuilder::build).map_err(|error| self.internal(at, &error))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Inner,
+    Left,
+    Right,
+    Full,
+    Semi,
+    Anti,
+}

@@ -1,0 +1,212 @@
+//! Query text to syntax tree: Spark's lexical rules over sqlparser.
+
+use std::any::TypeId;
+
+use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
+use datafusion::logical_expr::sqlparser::ast::{Expr, Query, Statement};
+use datafusion::logical_expr::sqlparser::dialect::{Dialect, SparkSqlDialect};
+use datafusion::logical_expr::sqlparser::keywords::Keyword;
+use datafusion::logical_expr::sqlparser::parser::{Parser, ParserError};
+use datafusion::logical_expr::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use crate::bind::Problem;
+
+/// Nested expressions and subqueries; sqlparser counts each level several times.
+const DEEPEST: usize = 400;
+
+/// Bounds the depth of left-deep chains (`a AND b AND ...`), which the parser builds without recursion.
+const MOST_TOKENS: usize = 20_000;
+
+/// One query, and nothing else.
+pub fn parse(text: &str) -> Result<Query, Problem> {
+    let tokens = tokens(text)?;
+    let mut statements = Parser::new(&Spark)
+        .with_recursion_limit(DEEPEST)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| problem(&error, text))?;
+    if statements.len() > 1 {
+        return Err(Problem::new(START, format!("{} statements in one result", statements.len()))
+            .hint("write one SELECT a result"));
+    }
+    match statements.pop() {
+        Some(Statement::Query(query)) => Ok(*query),
+        Some(other) => {
+            let verb = other.to_string();
+            let verb = verb.split_whitespace().next().unwrap_or_default().to_uppercase();
+            Err(Problem::new(START, format!("`{verb}` is not a query"))
+                .hint("a result is one SELECT; its rows go to the collection of the result's name by themselves"))
+        }
+        None => Err(Problem::new(START, "no query").hint("write a SELECT over events")),
+    }
+}
+
+const START: Location = Location { line: 1, column: 1 };
+
+/// Spark's dialect as sqlparser knows it, with what it lacks.
+#[derive(Debug)]
+struct Spark;
+
+impl Dialect for Spark {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<SparkSqlDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        SparkSqlDialect.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        SparkSqlDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        SparkSqlDialect.is_identifier_part(ch)
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    /// `LIKE '100\%'` keeps its backslash.
+    fn ignores_wildcard_escapes(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_within_after_array_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_with_modifier(&self) -> bool {
+        true
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_struct_literal(&self) -> bool {
+        false
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_long_type_as_bigint(&self) -> bool {
+        true
+    }
+
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+
+    /// `INTERVAL '4 seconds'` is as good as `INTERVAL '4' SECOND`.
+    fn require_interval_qualifier(&self) -> bool {
+        false
+    }
+
+    fn supports_bang_not_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_select_item_multi_column_alias(&self) -> bool {
+        true
+    }
+
+    fn supports_cte_without_as(&self) -> bool {
+        true
+    }
+
+    /// `a DIV b`, left-associative like `*`.
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        parser.parse_keyword(Keyword::DIV).then(|| {
+            let right = Box::new(parser.parse_subexpr(precedence)?);
+            Ok(Expr::BinaryOp { left: Box::new(expr.clone()), op: BinaryOperator::MyIntegerDivide, right })
+        })
+    }
+}
+
+/// Tokens in which a number keeps its type suffix: `1.5D`, `3L`, `2BD`.
+fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Problem> {
+    let tokens = Tokenizer::new(&Spark, text)
+        .tokenize_with_location()
+        .map_err(|error| Problem::new(error.location, lower_first(&error.message)))?;
+    if tokens.len() > MOST_TOKENS {
+        return Err(Problem::new(START, format!("the query is longer than {MOST_TOKENS} words")));
+    }
+    let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let suffix = match (&token.token, joined.last().map(|last| (&last.token, last.span.end))) {
+            (Token::Word(word), Some((Token::Number(_, _), end)))
+                if end == token.span.start
+                    && matches!(word.value.to_ascii_uppercase().as_str(), "D" | "F" | "BD" | "S" | "Y" | "L") =>
+            {
+                Some(word.value.to_ascii_uppercase())
+            }
+            _ => None,
+        };
+        match (suffix, joined.last_mut()) {
+            (Some(suffix), Some(last)) => {
+                if let Token::Number(digits, _) = &mut last.token {
+                    digits.push_str(&suffix);
+                }
+                last.span.end = token.span.end;
+            }
+            _ => joined.push(token),
+        }
+    }
+    Ok(joined)
+}
+
+/// sqlparser puts the position at the end of its message.
+fn problem(error: &ParserError, query: &str) -> Problem {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => {
+            return Problem::new(START, "the query is nested too deeply")
+                .hint("split it: later results may read earlier ones");
+        }
+    };
+    let (text, at) = match text.rsplit_once(" at Line: ") {
+        Some((text, position)) => (text, location(position).unwrap_or(START)),
+        None => (text, end(query)),
+    };
+    let text = match text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
+        Some((expected, "EOF")) => format!("the query ends where {expected} was expected"),
+        Some((expected, found)) => format!("expected {expected}, found `{found}`"),
+        None => lower_first(text),
+    };
+    Problem::new(at, text)
+}
+
+/// `1, Column: 8`.
+fn location(text: &str) -> Option<Location> {
+    let (line, column) = text.split_once(", Column: ")?;
+    Some(Location { line: line.parse().ok()?, column: column.trim().parse().ok()? })
+}
+
+/// Behind the last word.
+fn end(query: &str) -> Location {
+    let query = query.trim_end();
+    let line = query.lines().count().max(1);
+    let column = query.lines().last().map_or(1, |last| last.chars().count() + 1);
+    Location { line: line as u64, column: column as u64 }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,148 @@
+//! Merged states to visible rows.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use super::{Runnable, entries, guarded, one, shaped, sliced};
+use crate::error::SqlError;
+use crate::plan::{Aggregation, Parts, Slot};
+
+/// Computes final values, HAVING and the projection.
+pub struct RowReader {
+    parts: Arc<Parts>,
+    state: Slot,
+    last: Runnable,
+    groups: Slot,
+    above: Runnable,
+    /// Visible columns, key columns, sort columns.
+    output: SchemaRef,
+    /// Where each output column stands in what `above` yields.
+    positions: Vec<usize>,
+}
+
+impl RowReader {
+    pub(super) fn new(parts: &Arc<Parts>) -> Result<Self, SqlError> {
+        let Some(aggregation) = &parts.aggregation else {
+            return Err(SqlError::Input("the query has no groups".to_owned()));
+        };
+        let (state, groups) = (Slot::default(), Slot::default());
+        let last = Runnable::over(&aggregation.main.last, &parts.context, &state)?;
+        let above = Runnable::over(&aggregation.above, &parts.context, &groups)?;
+        let made = above.plan.schema();
+        let visible = parts.visible.fields().len();
+        let find = |name: &str| {
+            made.index_of(name).map_err(|error| SqlError::Input(format!("the query lost a column: {error}")))
+        };
+        let mut fields: Vec<Field> = parts.visible.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut positions: Vec<usize> = (0..visible).collect();
+        for key in &aggregation.keys {
+            fields.push(Field::new(&key.name, key.data_type.clone(), true));
+            positions.push(find(&key.name)?);
+        }
+        let sorts = aggregation.order.as_ref().map_or(0, |order| order.directions.len());
+        for i in 0..sorts {
+            let name = format!("__sort{i}");
+            let position = find(&name)?;
+            fields.push(Field::new(name, made.field(position).data_type().clone(), true));
+            positions.push(position);
+        }
+        let output = Arc::new(Schema::new(fields));
+        Ok(Self { parts: Arc::clone(parts), state, last, groups, above, output, positions })
+    }
+
+    /// Visible columns, then the group key as `__key0..`, then for a top-N result `__sort0..`. `main` has stored rows of
+    /// the main table, `entries` those of each entry table that belong to them. Groups that HAVING leaves out are not
+    /// there; the order is not defined.
+    pub fn rows(&mut self, main: &RecordBatch, entries: &[RecordBatch]) -> Result<RecordBatch, SqlError> {
+        guarded(|| self.rows_here(main, entries))
+    }
+
+    /// What a top-N result serves, given the state of all groups: the visible columns and the key of the rows that LIMIT
+    /// and OFFSET choose, in order. Ties go by the group's key.
+    pub fn top(&mut self, main: &RecordBatch, entries: &[RecordBatch]) -> Result<RecordBatch, SqlError> {
+        let all = self.rows(main, entries)?;
+        let Some((aggregation, order)) = self.parts.aggregation.as_ref().and_then(|a| Some((a, a.order.as_ref()?)))
+        else {
+            return Ok(all);
+        };
+        let visible = self.parts.visible.fields().len();
+        let first_sort = visible + aggregation.keys.len();
+        let sorts = order.directions.iter().enumerate().map(|(i, (descending, nulls_first))| SortColumn {
+            values: Arc::clone(all.column(first_sort + i)),
+            options: Some(SortOptions { descending: *descending, nulls_first: *nulls_first }),
+        });
+        let keys = (visible..first_sort).map(|i| SortColumn { values: Arc::clone(all.column(i)), options: None });
+        let columns: Vec<SortColumn> = sorts.chain(keys).collect();
+        let count = order.top.offset.saturating_add(order.top.limit);
+        let top = if columns.is_empty() {
+            all.slice(0, count.min(all.num_rows()))
+        } else {
+            let indices: UInt32Array = lexsort_to_indices(&columns, Some(count))?;
+            take_record_batch(&all, &indices)?
+        };
+        let offset = order.top.offset.min(top.num_rows());
+        let served: Vec<usize> = (0..first_sort).collect();
+        Ok(top.slice(offset, top.num_rows() - offset).project(&served)?)
+    }
+
+    fn rows_here(&mut self, main: &RecordBatch, entries: &[RecordBatch]) -> Result<RecordBatch, SqlError> {
+        let parts = Arc::clone(&self.parts);
+        let Some(aggregation) = &parts.aggregation else {
+            return Err(SqlError::Input("the query has no groups".to_owned()));
+        };
+        if main.num_rows() == 0 {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.output)));
+        }
+        let states = shaped(&aggregation.main.states, main.columns().to_vec(), main.num_rows())?;
+        self.state.put(sliced(&states));
+        let values = self.last.run();
+        self.state.put(Vec::new());
+        let values = one(&self.last.plan.schema(), &values?)?;
+        let groups = group_values(aggregation, &values, entries)?;
+        self.groups.put(sliced(&groups));
+        let rows = self.above.run();
+        self.groups.put(Vec::new());
+        let mut batches = Vec::new();
+        for batch in rows? {
+            let columns: Vec<ArrayRef> = self.positions.iter().map(|i| Arc::clone(batch.column(*i))).collect();
+            batches.push(shaped(&self.output, columns, batch.num_rows())?);
+        }
+        one(&self.output, &batches)
+    }
+}
+
+/// Keys and every aggregate's value, in the order of the groups' schema.
+fn group_values(
+    aggregation: &Aggregation,
+    values: &RecordBatch,
+    entries: &[RecordBatch],
+) -> Result<RecordBatch, SqlError> {
+    let rows = values.num_rows();
+    let width = aggregation.keys.len();
+    let mut columns: Vec<Option<ArrayRef>> = vec![None; aggregation.groups.fields().len()];
+    for (i, column) in columns.iter_mut().take(width).enumerate() {
+        *column = Some(Arc::clone(values.column(i)));
+    }
+    for (place, index) in aggregation.folded.iter().enumerate() {
+        columns[width + index] = Some(Arc::clone(values.column(width + place)));
+    }
+    for (i, entry) in aggregation.entries.iter().enumerate() {
+        let stored = match entries.get(i) {
+            Some(stored) => stored.clone(),
+            None => RecordBatch::new_empty(Arc::clone(&entry.stored)),
+        };
+        for (index, column) in entries::values(aggregation, entry, values, &stored)? {
+            columns[width + index] = Some(column);
+        }
+    }
+    let fields = aggregation.groups.fields();
+    let columns = columns
+        .into_iter()
+        .zip(fields)
+        .map(|(column, field)| column.unwrap_or_else(|| new_null_array(field.data_type(), rows)))
+        .collect();
+    shaped(&aggregation.groups, columns, rows)
+}

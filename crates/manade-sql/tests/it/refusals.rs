@@ -1,0 +1,81 @@
+//! What cannot run, and what to write instead.
+
+use crate::harness::{compile_spec, shown, spec};
+
+const REFUSED: &[&str] = &[
+    "SELECT orgin, delai\nFROM events e\nWHERE dat > 3 AND e.dely = 1",
+    "SELECT leg.orign FROM events",
+    "SELECT a.town FROM events e JOIN airports a ON e.origin = a.iata",
+    "SELECT state, iata AS i FROM events e JOIN airports a ON e.origin = a.iata JOIN airports b ON e.destination = b.iata",
+    "SELECT * FROM event",
+    "SELECT * FROM airports",
+    "SELECT",
+    "SELECT origin FROM events WHERE (delay > 3",
+    "SELECT origin FROM events WHERE origin = 'JFK",
+    "SELECT 1; SELECT 2",
+    "INSERT INTO events VALUES (1)",
+    "SELECT uper(origin) FROM events",
+    "SELECT origin + tags FROM events",
+    "SELECT upper(origin, delay, 3) FROM events",
+    "SELECT * FROM events WHERE delay",
+    "SELECT * FROM events WHERE count(*) > 1",
+    "SELECT CAST(tags AS int) FROM events",
+    "SELECT origin AS a, delay AS A FROM events",
+    "SELECT date - date AS d FROM events",
+    "SELECT origin FROM events ORDER BY 1",
+    "SELECT origin FROM events LIMIT 3",
+    "SELECT origin, count(*) FROM events GROUP BY origin ORDER BY 2",
+    "SELECT origin, count(*) FROM events GROUP BY origin LIMIT 2",
+    "SELECT origin FROM (SELECT origin FROM events LIMIT 3)",
+    "SELECT e.origin FROM events e JOIN events f ON e.origin = f.origin",
+    "SELECT e.origin FROM events e RIGHT JOIN airports a ON e.origin = a.iata",
+    "SELECT e.origin FROM events e FULL JOIN airports a ON e.origin = a.iata",
+    "SELECT e.origin FROM events e JOIN hourly h ON e.origin = h.origin",
+    "SELECT origin FROM totals",
+    "SELECT origin, count(*) FROM events",
+    "SELECT origin, delay FROM events GROUP BY origin",
+    "SELECT origin, row_number() OVER (ORDER BY delay) FROM events",
+    "SELECT origin FROM events QUALIFY row_number() OVER (ORDER BY delay) = 1",
+    "SELECT sum(count(*)) FROM events",
+    "SELECT max(n) FROM (SELECT origin, count(*) AS n FROM events GROUP BY origin)",
+    "SELECT DISTINCT count(*) FROM events GROUP BY origin",
+    "SELECT n, a.city FROM (SELECT origin, count(*) AS n FROM events GROUP BY origin) g JOIN airports a ON g.origin = a.iata",
+    "SELECT rand() FROM events",
+    "SELECT current_timestamp() FROM events",
+    "SELECT collect_list(origin) FROM events",
+    "SELECT * FROM events WHERE origin IN (SELECT iata FROM airports)",
+    "SELECT origin FROM events UNION SELECT destination FROM events",
+    "SELECT origin FROM events INTERSECT SELECT destination FROM events",
+    "SELECT origin FROM events UNION ALL SELECT origin, delay FROM events",
+    "SELECT window(delay, '1 hour'), count(*) FROM events GROUP BY 1",
+    "SELECT window(date, 'an hour'), count(*) FROM events GROUP BY 1",
+    "SELECT window(date, '1 hour', '2 hours'), count(*) FROM events GROUP BY 1",
+    "SELECT upper(explode(tags)) FROM events",
+    "SELECT explode(origin) FROM events",
+    "SELECT origin FROM events GROUP BY 4",
+];
+
+#[test]
+fn each_refusal_says_where_what_and_what_instead() {
+    let text = REFUSED
+        .iter()
+        .map(|sql| {
+            let answer = match compile_spec(&spec(sql)) {
+                Ok(_) => "compiles\n".to_owned(),
+                Err(findings) => shown(&findings),
+            };
+            format!("{sql}\n{answer}\n")
+        })
+        .collect::<Vec<_>>()
+        .concat();
+    assert!(!text.contains("compiles"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn deep_nesting_is_refused_or_compiled() {
+    let deep = format!("SELECT {}1{} AS n FROM events", "(".repeat(5000), ")".repeat(5000));
+    assert!(shown(&compile_spec(&spec(&deep)).unwrap_err()).contains("nested too deeply"));
+    let long = format!("SELECT count(*) AS n FROM events WHERE {}", vec!["delay > 1"; 200].join(" OR "));
+    assert!(compile_spec(&spec(&long)).is_ok());
+}

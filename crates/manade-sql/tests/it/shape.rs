@@ -1,0 +1,93 @@
+//! What a compiled query says of itself, and that cuts do not show.
+
+use std::time::Duration;
+
+use manade_model::Emit;
+use manade_sql::{Input, Stage, Window};
+use proptest::prelude::*;
+
+use crate::harness::{compile, compile_spec, flights, rows, run, shown, spec};
+
+#[test]
+fn queries_say_what_they_read() {
+    let query = compile("SELECT e.leg.delay, a.City FROM events e JOIN airports a ON e.origin = a.iata");
+    assert_eq!(query.reads, [vec!["leg".to_owned(), "delay".to_owned()], vec!["origin".to_owned()]]);
+    assert_eq!((query.tables.as_slice(), &query.input), (["airports".to_owned()].as_slice(), &Input::Events));
+    assert_eq!(query.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["delay", "City"]);
+    assert!(compile("SELECT count(*) AS n FROM events").reads.is_empty());
+}
+
+#[test]
+fn groups_say_their_key_and_time() {
+    let query = compile("SELECT window(date, '1 hour') AS w, Origin AS o, count(*) AS n FROM events GROUP BY 1, 2");
+    assert_eq!(query.key, ["w", "o"]);
+    assert_eq!(query.time, Some(vec!["w".to_owned(), "end".to_owned()]));
+    let Stage::Groups(groups) = &query.stage else { panic!("not grouped") };
+    let hour = Duration::from_hours(1);
+    assert_eq!(groups.window, Some(Window::Fixed { size: hour, slide: hour }));
+    assert_eq!((groups.main.key_columns, groups.main.window_start), (2, Some(0)));
+    assert!(compile("SELECT count(*) AS n FROM events GROUP BY origin").key.is_empty());
+    assert_eq!(compile("SELECT date AS d, origin FROM events").time, Some(vec!["d".to_owned()]));
+}
+
+#[test]
+fn state_fits_where_only_what_stands_above_it_changes() {
+    let print = |sql: &str| compile(sql).fingerprint;
+    let one = print("SELECT origin, count(*) AS n FROM events WHERE delay > 1 GROUP BY origin");
+    for same in [
+        "SELECT e.origin AS o, count(*) + 1 AS m FROM events e WHERE e.delay > 1 GROUP BY e.origin",
+        "SELECT origin, count(*) AS n FROM events WHERE delay > 1 GROUP BY origin HAVING count(*) > 2",
+        "SELECT origin, count(*) AS n FROM events WHERE delay > 1 GROUP BY origin ORDER BY n LIMIT 3",
+    ] {
+        assert_eq!(print(same), one, "{same}");
+    }
+    for other in [
+        "SELECT origin, count(*) AS n FROM events WHERE delay > 2 GROUP BY origin",
+        "SELECT origin, sum(delay) AS n FROM events WHERE delay > 1 GROUP BY origin",
+        "SELECT upper(origin) AS o, count(*) AS n FROM events WHERE delay > 1 GROUP BY 1",
+    ] {
+        assert_ne!(print(other), one, "{other}");
+    }
+}
+
+#[test]
+fn results_ask_for_what_is_there() {
+    let mut wrong = spec("SELECT origin, count(*) AS n FROM events GROUP BY origin");
+    wrong.emit = Emit::Final;
+    wrong.index = vec![("orign".to_owned(), wrong.place.clone())];
+    let text = shown(&compile_spec(&wrong).unwrap_err());
+    assert!(text.contains("did you mean `origin`?") && text.contains("`emit: final` needs a window"), "{text}");
+    let notes = compile("SELECT origin, count(*) AS n FROM events GROUP BY origin").notes;
+    assert!(shown(&notes).contains("note: state grows with the keys"));
+}
+
+#[test]
+fn earlier_results_are_read_as_streams() {
+    let query = compile("SELECT window.end AS e, sum(flights) AS n FROM hourly GROUP BY window(ends, '1 day')");
+    assert_eq!(query.input, Input::Result("hourly".to_owned()));
+    assert_eq!(query.time, Some(vec!["e".to_owned()]));
+}
+
+#[test]
+fn lists_outside_windows_keep_their_first_values() {
+    let sql = "SELECT origin, collect_list(delay) AS l, collect_set(destination) AS s FROM events GROUP BY origin";
+    let mut limited = spec(sql);
+    limited.limit = Some(1);
+    let query = compile_spec(&limited).unwrap();
+    for cuts in [[100, 100], [1, 1], [2, 3]] {
+        let expect = ["BOS | [15] | [JFK]", "JFK | [20] | [BOS]", "LAX | [0] | [SFO]", "SFO | [40] | [JFK]"];
+        assert_eq!(run(&query, &flights(), &cuts, None).rows, expect);
+    }
+}
+
+const EVERYTHING: &str = "SELECT window.start AS w, origin, count(*) AS n, sum(delay) AS s, max(destination) AS m,
+    count(DISTINCT destination) AS d, percentile(delay, 0.3) AS p, collect_list(distance) AS l
+    FROM events GROUP BY window(date, '90 minutes', '30 minutes'), origin";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn cuts_do_not_show(cuts in proptest::collection::vec(1_usize..5, 1..6)) {
+        prop_assert_eq!(rows(EVERYTHING, &cuts), rows(EVERYTHING, &[100]));
+    }
+}

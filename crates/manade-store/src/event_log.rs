@@ -1,0 +1,383 @@
+//! The durable log of pushed events.
+//!
+//! One thread writes: whatever waits when it is free goes into one frame and one sync. A frame's header lists its
+//! entries, its first section has their bytes (events, then meta, entry after entry), its second the idempotency keys
+//! that were carried over from a file that is about to be dropped (56 bytes each).
+
+mod keys;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use serde::{Deserialize, Serialize};
+
+use self::keys::{Keys, Known};
+pub use self::read::EventReader;
+use crate::Clock;
+use crate::error::{AppendError, CommitError, OpenError};
+use crate::log::{Authority, Depth, Frame, Log, LogFile, LogOptions, Sum};
+
+#[derive(Debug, Clone)]
+pub struct EventBounds {
+    /// Events older than this are dropped, whole files at a time, if they are not needed any more.
+    pub age: Duration,
+    /// Bytes on disk beyond which the oldest files are dropped; where these are still needed, appends are refused
+    /// ([`AppendError::Full`]).
+    pub bytes: u64,
+    /// Bytes that may wait for the disk before [`AppendError::Full`].
+    pub queue_bytes: u64,
+    pub file_bytes: u64,
+    /// How long and how many idempotency keys are known.
+    pub key_age: Duration,
+    pub keys: usize,
+    pub clock: Clock,
+}
+
+impl Default for EventBounds {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_hours(24),
+            bytes: 16 << 30,
+            queue_bytes: 64 << 20,
+            file_bytes: 64 << 20,
+            key_age: Duration::from_hours(24),
+            keys: 10_000_000,
+            clock: crate::system_clock,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    pub key: String,
+    pub body_hash: u128,
+}
+
+/// One request's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub events: Vec<u8>,
+    /// The caller's code for how `events` is to be read.
+    pub format: u8,
+    /// Events in it.
+    pub count: u32,
+    pub meta: Option<Vec<u8>>,
+    pub key: Option<IdempotencyKey>,
+    /// Microseconds since the epoch.
+    pub accepted_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Number of the entry's first event; events are numbered from 0.
+    pub first_event: u64,
+    pub count: u32,
+    /// The same key and body were accepted before; nothing was added.
+    pub replayed: bool,
+}
+
+/// An entry as read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedEntry {
+    pub first_event: u64,
+    pub count: u32,
+    pub format: u8,
+    pub accepted_at: i64,
+    pub events: bytes::Bytes,
+    pub meta: Option<bytes::Bytes>,
+}
+
+/// Cheap to clone; the last clone's drop writes what is queued and ends the writing thread.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    owner: Arc<Owner>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    inner: Arc<Inner>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bounds: EventBounds,
+    /// Locked while writing; before `state` where both are needed.
+    log: Mutex<Log>,
+    state: Mutex<State>,
+    /// Something is queued, or the log is closed.
+    work: Condvar,
+    /// The durable end has moved, or the log is closed.
+    durable: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Queued>,
+    queued_bytes: u64,
+    closed: bool,
+    /// The next event's number among the durable ones.
+    next_event: u64,
+    /// Events from here on are still needed.
+    keep_from: u64,
+    /// The newest time of acceptance; never falls.
+    time: i64,
+    parts: VecDeque<Part>,
+    keys: Keys,
+}
+
+/// A file of the log.
+#[derive(Debug, Clone)]
+struct Part {
+    file: Arc<LogFile>,
+    first_event: u64,
+    /// The durable end.
+    end: u64,
+    /// When its newest entry was accepted.
+    newest: i64,
+}
+
+#[derive(Debug)]
+struct Queued {
+    entry: Entry,
+    slot: Arc<Slot>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    outcome: Mutex<Option<Result<Appended, AppendError>>>,
+    done: Condvar,
+}
+
+/// The body of a frame's header.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    /// The number of the first event.
+    first: u64,
+    entries: Vec<EntryRecord>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryRecord {
+    count: u32,
+    format: u8,
+    at: i64,
+    /// Bytes of the events, and of the meta if there is one.
+    events: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    meta: Option<u64>,
+    /// Hashes of the idempotency key and of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<(Sum, Sum)>,
+}
+
+impl EventLog {
+    pub fn open(dir: &Path, bounds: EventBounds) -> Result<Self, OpenError> {
+        let mut state = State::default();
+        let options = LogOptions {
+            authority: Authority::Witness,
+            depth: Depth::Headers,
+            file_bytes: bounds.file_bytes,
+            read_only: false,
+        };
+        let log = Log::open(dir, options, |frame| state.replay(frame, &bounds))?;
+        if state.parts.is_empty() {
+            state.parts.extend(log.active_file().map(|(file, end)| Part { file, first_event: 0, end, newest: 0 }));
+        }
+        let inner = Arc::new(Inner {
+            bounds,
+            log: Mutex::new(log),
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            durable: Condvar::new(),
+        });
+        let writer = Arc::clone(&inner);
+        let thread = std::thread::Builder::new().name("event-log".into()).spawn(move || writer.run());
+        let thread = thread.map_err(|source| OpenError::io("start the writing thread of", dir, source))?;
+        Ok(Self { owner: Arc::new(Owner { inner, thread: Mutex::new(Some(thread)) }) })
+    }
+
+    /// Queues an entry; it is durable once the ticket's `wait` says so.
+    pub fn append(&self, entry: Entry) -> Result<Ticket, AppendError> {
+        let inner = &self.owner.inner;
+        let mut state = inner.state.lock();
+        if state.closed {
+            return Err(AppendError::Stopped);
+        }
+        if let Some(key) = &entry.key
+            && let Some(known) = state.keys.find(key)?
+        {
+            let outcome = Appended { first_event: known.first_event, count: known.count, replayed: true };
+            let slot = Slot { outcome: Mutex::new(Some(Ok(outcome))), done: Condvar::new() };
+            return Ok(Ticket { slot: Arc::new(slot) });
+        }
+        let bytes = entry.bytes();
+        let queue_full = !state.queue.is_empty() && state.queued_bytes + bytes > inner.bounds.queue_bytes;
+        if queue_full || state.disk_full(&inner.bounds) {
+            return Err(AppendError::Full);
+        }
+        if let Some(key) = &entry.key {
+            state.keys.begin(key);
+        }
+        let slot = Arc::new(Slot::default());
+        state.queued_bytes += bytes;
+        state.queue.push_back(Queued { entry, slot: Arc::clone(&slot) });
+        inner.work.notify_one();
+        Ok(Ticket { slot })
+    }
+
+    /// Reads durable entries from the one with event `from` on (or from the oldest kept).
+    pub fn read(&self, from: u64) -> EventReader {
+        EventReader::new(Arc::clone(&self.owner.inner), from)
+    }
+
+    /// Number of the oldest kept event and of the next one to be accepted durably.
+    pub fn events(&self) -> std::ops::Range<u64> {
+        let state = self.owner.inner.state.lock();
+        state.parts.front().map_or(0, |part| part.first_event)..state.next_event
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        self.owner.inner.state.lock().bytes()
+    }
+
+    /// Blocks until event number `event` is durable, the log is closed, or `timeout` has passed; returns the next
+    /// number.
+    pub fn wait_for(&self, event: u64, timeout: Duration) -> u64 {
+        let inner = &self.owner.inner;
+        let until = Instant::now() + timeout;
+        let mut state = inner.state.lock();
+        while state.next_event <= event && !state.closed && !inner.durable.wait_until(&mut state, until).timed_out() {}
+        state.next_event
+    }
+
+    /// Says that events below `event` are not needed any more; until then nothing is dropped. Bounds apply to those.
+    pub fn keep_from(&self, event: u64) {
+        let mut state = self.owner.inner.state.lock();
+        state.keep_from = state.keep_from.max(event);
+    }
+
+    /// Drops what is beyond the bounds and not needed; also done as files are ended.
+    pub fn expire(&self) -> Result<(), AppendError> {
+        self.owner.inner.expire().map_err(|error| failure(&error))
+    }
+
+    /// Copies the durable entries into `target`, an empty or new folder.
+    pub fn backup_to(&self, target: &Path) -> Result<(), CommitError> {
+        let io = |source| CommitError::io("write", target, source);
+        std::fs::create_dir_all(target).map_err(io)?;
+        if std::fs::read_dir(target).map_err(io)?.next().is_some() {
+            return Err(io(std::io::ErrorKind::DirectoryNotEmpty.into()));
+        }
+        self.owner.inner.log.lock().copy_to(target)
+    }
+
+    /// Writes what is queued and ends the thread; later appends are refused.
+    pub fn close(&self) {
+        self.owner.close();
+    }
+}
+
+impl Owner {
+    fn close(&self) {
+        self.inner.state.lock().closed = true;
+        self.inner.work.notify_all();
+        self.inner.durable.notify_all();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the event log's thread panicked");
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The promise of an answer.
+#[derive(Debug)]
+pub struct Ticket {
+    slot: Arc<Slot>,
+}
+
+impl Ticket {
+    /// Blocks until the entry is durable or has failed.
+    pub fn wait(self) -> Result<Appended, AppendError> {
+        let mut outcome = self.slot.outcome.lock();
+        loop {
+            match outcome.take() {
+                Some(outcome) => return outcome,
+                None => self.slot.done.wait(&mut outcome),
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> u64 {
+        (self.events.len() + self.meta.as_ref().map_or(0, Vec::len)) as u64
+    }
+}
+
+impl State {
+    fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.end).sum()
+    }
+
+    /// Beyond the bound, and what could be dropped is still needed.
+    fn disk_full(&self, bounds: &EventBounds) -> bool {
+        self.bytes() > bounds.bytes && self.parts.get(1).is_none_or(|second| second.first_event > self.keep_from)
+    }
+
+    fn replay(&mut self, frame: Frame<Body>, bounds: &EventBounds) -> Result<(), OpenError> {
+        let body = &frame.body;
+        let count: u64 = body.entries.iter().map(|entry| u64::from(entry.count)).sum();
+        if let Some(carried) = frame.section(1) {
+            self.keys.restore(&carried?, frame.file.number);
+        }
+        let mut first_event = body.first;
+        for entry in &body.entries {
+            self.time = self.time.max(entry.at);
+            if let Some((key, hash)) = entry.key {
+                self.keys.add(key, Known { hash, first_event, count: entry.count, at: self.time }, frame.file.number);
+            }
+            first_event += u64::from(entry.count);
+        }
+        self.keys.bound(self.time, bounds);
+        self.next_event = body.first + count;
+        self.written(&frame.file, body.first, frame.end);
+        Ok(())
+    }
+
+    /// A frame was added to a file.
+    fn written(&mut self, file: &Arc<LogFile>, first_event: u64, end: u64) {
+        match self.parts.back_mut().filter(|part| part.file.number == file.number) {
+            Some(part) => (part.end, part.newest) = (end, self.time),
+            None => {
+                self.parts.push_back(Part { file: Arc::clone(file), first_event, end, newest: self.time });
+            }
+        }
+    }
+}
+
+fn failure(error: &CommitError) -> AppendError {
+    match error {
+        CommitError::DiskFull { .. } => AppendError::DiskFull,
+        other => AppendError::Failed(other.to_string()),
+    }
+}

@@ -1,0 +1,204 @@
+use super::*;
+
+fn bounds() -> EventBounds {
+    EventBounds { file_bytes: 2 << 10, clock: || 1_000_000, ..EventBounds::default() }
+}
+
+fn entry(number: u64, count: u32) -> Entry {
+    Entry {
+        events: format!("{{\"n\":{number}}}\n").repeat(count as usize).into_bytes(),
+        format: 1,
+        count,
+        meta: number.is_multiple_of(3).then(|| b"[null]".to_vec()),
+        key: None,
+        accepted_at: 1000 + number as i64,
+    }
+}
+
+fn keyed(number: u64, key: &str, body_hash: u128) -> Entry {
+    Entry { key: Some(IdempotencyKey { key: key.into(), body_hash }), ..entry(number, 2) }
+}
+
+fn put(log: &EventLog, entry: Entry) -> Appended {
+    log.append(entry).unwrap().wait().unwrap()
+}
+
+fn all(log: &EventLog, from: u64) -> Vec<LoggedEntry> {
+    log.read(from).map(Result::unwrap).collect()
+}
+
+fn check_equal(read: &LoggedEntry, written: &Entry, first_event: u64) {
+    assert_eq!((read.first_event, read.count, read.format), (first_event, written.count, written.format));
+    assert_eq!((read.accepted_at, &read.events[..]), (written.accepted_at, &written.events[..]));
+    assert_eq!(read.meta.as_deref(), written.meta.as_deref());
+}
+
+#[test]
+fn what_is_written_is_read_also_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut written = Vec::new();
+    for round in 0..4 {
+        let log = EventLog::open(dir.path(), bounds()).unwrap();
+        for number in 0..25 {
+            let entry = entry(round * 100 + number, number as u32 % 4 + 1);
+            let first = put(&log, entry.clone()).first_event;
+            written.push((first, entry));
+        }
+        let read = all(&log, 0);
+        assert_eq!(read.len(), written.len());
+        for (read, (first, entry)) in read.iter().zip(&written) {
+            check_equal(read, entry, *first);
+        }
+        let (first, _) = &written[written.len() / 2];
+        assert_eq!(all(&log, *first), read[written.len() / 2..], "from an entry's first event");
+        assert_eq!(log.events(), 0..read.last().map_or(0, |last| last.first_event + u64::from(last.count)));
+    }
+}
+
+#[test]
+fn a_reader_goes_on_as_entries_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    let mut reader = log.read(0);
+    for number in 0..100 {
+        assert!(reader.next().is_none());
+        let written = entry(number, 1);
+        put(&log, written.clone());
+        check_equal(&reader.next().unwrap().unwrap(), &written, number);
+        assert_eq!(reader.position(), number + 1);
+    }
+}
+
+#[test]
+fn many_writers_share_the_disk_and_keep_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), EventBounds { file_bytes: 64 << 10, ..bounds() }).unwrap();
+    let firsts: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| (0..100).map(|number| put(&log, entry(number, 3)).first_event).collect::<Vec<_>>()))
+            .collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    assert!(firsts.iter().all(|firsts| firsts.is_sorted()));
+    let mut sorted: Vec<u64> = firsts.into_iter().flatten().collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (0..1600).map(|number| number * 3).collect::<Vec<_>>());
+    assert_eq!(all(&log, 0).len(), 1600);
+    assert_eq!(log.wait_for(4799, Duration::from_mins(1)), 4800);
+}
+
+#[test]
+fn a_key_is_accepted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    let first = put(&log, keyed(1, "a", 7));
+    assert!(!first.replayed);
+    let again = Appended { replayed: true, ..first };
+    assert_eq!(put(&log, keyed(1, "a", 7)), again);
+    assert!(matches!(log.append(keyed(1, "a", 8)), Err(AppendError::KeyReused)));
+    drop(log);
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    assert_eq!(put(&log, keyed(1, "a", 7)), again, "known after reopening");
+    assert!(matches!(log.append(keyed(1, "a", 8)), Err(AppendError::KeyReused)));
+    assert_eq!(all(&log, 0).len(), 1);
+}
+
+#[test]
+fn a_key_in_flight_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    let writing = log.owner.inner.log.lock();
+    let ticket = log.append(keyed(1, "a", 7)).unwrap();
+    assert!(matches!(log.append(keyed(1, "a", 7)), Err(AppendError::InFlight)));
+    assert!(matches!(log.append(keyed(1, "a", 8)), Err(AppendError::KeyReused)));
+    drop(writing);
+    assert!(!ticket.wait().unwrap().replayed);
+}
+
+#[test]
+fn keys_are_bounded_by_number_and_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = EventBounds { keys: 2, key_age: Duration::from_micros(50), ..bounds() };
+    let log = EventLog::open(dir.path(), few).unwrap();
+    for (number, key) in ["a", "b", "c"].into_iter().enumerate() {
+        put(&log, keyed(number as u64, key, 0));
+    }
+    assert!(put(&log, keyed(3, "c", 0)).replayed);
+    assert!(!put(&log, keyed(3, "a", 0)).replayed, "two are known, this was the third");
+    put(&log, keyed(100, "late", 0));
+    assert!(!put(&log, keyed(100, "c", 0)).replayed, "too old");
+    put(&log, keyed(5, "the clock was set back", 0));
+    assert!(put(&log, keyed(5, "the clock was set back", 0)).replayed);
+}
+
+#[test]
+fn old_files_go_once_they_are_not_needed_but_their_keys_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    // The keys alone are 11 KB at the end.
+    let small = EventBounds { bytes: 24 << 10, ..bounds() };
+    let log = EventLog::open(dir.path(), small.clone()).unwrap();
+    let (mut refused, mut needed) = (false, 0);
+    for number in 0..200 {
+        match log.append(keyed(number, &format!("key {number}"), 0)) {
+            Ok(ticket) => assert!(ticket.wait().is_ok()),
+            Err(AppendError::Full) => {
+                refused = true;
+                assert!(log.events().start <= needed, "nothing is dropped that is needed");
+                needed = log.events().end;
+                log.keep_from(needed);
+                log.expire().unwrap();
+                assert!(log.bytes() <= 40 << 10, "{}", log.bytes());
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused && log.events().start > 0);
+    let oldest = all(&log, 0).first().unwrap().first_event;
+    assert!(oldest >= log.events().start, "a reader begins with what is kept");
+    let events = log.events();
+    drop(log);
+    let log = EventLog::open(dir.path(), small).unwrap();
+    assert_eq!(log.events(), events);
+    assert!(put(&log, keyed(0, "key 0", 0)).replayed, "its events are gone, the key is known");
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), EventBounds { queue_bytes: 30, ..bounds() }).unwrap();
+    let writing = log.owner.inner.log.lock();
+    let tickets: Vec<_> = (0..9).filter_map(|number| log.append(entry(number, 1)).ok()).collect();
+    assert!((1..9).contains(&tickets.len()), "{}", tickets.len());
+    assert!(matches!(log.append(entry(1, 1)), Err(AppendError::Full)));
+    drop(writing);
+    assert!(tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
+}
+
+#[test]
+fn closing_writes_what_is_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    let tickets: Vec<_> = (0..50).map(|number| log.append(entry(number, 1)).unwrap()).collect();
+    log.close();
+    assert!(matches!(log.append(entry(1, 1)), Err(AppendError::Stopped)));
+    assert!(tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
+    drop(log);
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    assert_eq!(all(&log, 0).len(), 50);
+}
+
+#[test]
+fn a_backup_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(&dir.path().join("a"), bounds()).unwrap();
+    for number in 0..60 {
+        put(&log, entry(number, 1));
+    }
+    log.backup_to(&dir.path().join("b")).unwrap();
+    let copied = all(&log, 0);
+    for number in 0..60 {
+        put(&log, entry(number, 1));
+    }
+    let copy = EventLog::open(&dir.path().join("b"), bounds()).unwrap();
+    assert_eq!(all(&copy, 0), copied);
+}

@@ -1,0 +1,66 @@
+//! `manade status`.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::args::{ListFormat, Status};
+use crate::client::Client;
+use crate::failure::{Failure, Outcome};
+use crate::output::{say, width};
+use crate::table::{Cell, Table};
+
+pub fn run(args: &Status) -> Result<Outcome, Failure> {
+    let client = Client::connect(&args.target)?;
+    let pipelines = client.get("/api/v1/pipelines")?.json()?;
+    say(&match args.output {
+        ListFormat::Json => serde_json::to_string_pretty(&pipelines)? + "\n",
+        ListFormat::Table => text(&pipelines, width()),
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn text(pipelines: &Value, width: Option<usize>) -> String {
+    let pipelines = pipelines.as_array().map(Vec::as_slice).unwrap_or_default();
+    if pipelines.is_empty() {
+        return "no pipelines\n".to_owned();
+    }
+    let counters = ["read", "processed", "dead", "expired", "dead_letters", "backlog"];
+    let mut of_pipelines = Table::new(&[
+        "PIPELINE",
+        "STATE",
+        "SOURCE",
+        "READ",
+        "PROCESSED",
+        "DEAD",
+        "EXPIRED",
+        "DEAD LETTERS",
+        "BACKLOG",
+        "WATERMARK",
+    ]);
+    let result_counters = ["rows", "selected", "written", "late", "failed"];
+    let mut of_results =
+        Table::new(&["RESULT", "PIPELINE", "ROWS", "SELECTED", "WRITTEN", "LATE", "FAILED", "WATERMARK"]);
+    let mut reasons = String::new();
+    for pipeline in pipelines {
+        let name = word(pipeline, "name");
+        let mut row = vec![Cell::text(name), Cell::text(word(pipeline, "state")), Cell::text(word(pipeline, "source"))];
+        row.extend(counters.map(|counter| Cell::number(&pipeline[counter])));
+        row.push(Cell::text(word(pipeline, "watermark")));
+        of_pipelines.push(row);
+        if let Some(reason) = pipeline["reason"].as_str() {
+            let _ = writeln!(reasons, "{name} is {}: {reason}", word(pipeline, "state"));
+        }
+        for result in pipeline["results"].as_array().into_iter().flatten() {
+            let mut row = vec![Cell::text(word(result, "name")), Cell::text(name)];
+            row.extend(result_counters.map(|counter| Cell::number(&result[counter])));
+            row.push(Cell::text(word(result, "watermark")));
+            of_results.push(row);
+        }
+    }
+    format!("{}\n{}{reasons}", of_pipelines.render(width), of_results.render(width))
+}
+
+fn word<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or_default()
+}

@@ -1,0 +1,117 @@
+use insta::assert_snapshot;
+
+use crate::{Place, shown, squeezed};
+
+fn check_parquet(place: &Place) {
+    let output = place.output(&["data", "by_kind", "-o", "parquet"]);
+    assert!(output.stdout.starts_with(b"PAR1") && output.stdout.ends_with(b"PAR1"), "{}", shown(&output));
+}
+
+#[test]
+fn the_collections_are_listed() {
+    let place = Place::with_data();
+    assert_snapshot!("data_list", place.run(&["data"]));
+    let list: Vec<serde_json::Value> =
+        serde_json::from_slice(&place.output(&["data", "-o", "json"]).stdout).expect("a list");
+    assert_eq!(list.len(), 3);
+}
+
+#[test]
+fn rows_come_in_every_format() {
+    let place = Place::with_data();
+    let rows = |format: &str| place.run(&["data", "by_kind", "--order", "kind", "-o", format]);
+    assert_snapshot!("data_table", rows("table"));
+    assert_snapshot!("data_json", rows("json"));
+    assert_snapshot!("data_ndjson", rows("ndjson"));
+    assert_snapshot!("data_csv", rows("csv"));
+    check_parquet(&place);
+}
+
+#[test]
+fn rows_are_filtered_ordered_and_picked() {
+    let place = Place::with_data();
+    let args = ["data", "by_kind", "--where", "events=gte.1", "--where", "kind=neq.view", "--select", "kind,n:events"];
+    assert_snapshot!("data_where", place.run(&args));
+    assert_snapshot!(
+        "data_or",
+        place.run(&["data", "large", "--where", "or=(value.gt.3,kind.eq.view)", "--order", "value.desc"])
+    );
+    assert_snapshot!("data_limit", place.run(&["data", "large", "--order", "value.desc", "--limit", "1"]));
+}
+
+#[test]
+fn no_rows_are_said_to_be_none() {
+    assert_snapshot!(Place::with_data().run(&["data", "by_kind", "--where", "kind=eq.nothing"]));
+}
+
+#[test]
+fn what_is_misspelt_has_a_hint() {
+    let place = Place::with_data();
+    assert_snapshot!("data_unknown_collection", place.run(&["data", "by_knid"]));
+    assert_snapshot!("data_far_collection", place.run(&["data", "weather"]));
+    assert_snapshot!("data_unknown_column", place.run(&["data", "by_kind", "--where", "knid=eq.x"]));
+    assert_snapshot!("data_unknown_operator", place.run(&["data", "by_kind", "--where", "kind=equals.x"]));
+    assert_snapshot!("data_no_filter", place.run(&["data", "by_kind", "--where", "kind"]));
+}
+
+#[test]
+fn a_stopped_platform_has_nothing_to_watch() {
+    assert_snapshot!(Place::with_data().run(&["data", "by_kind", "--watch"]));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    assert_snapshot!(Place::empty().run(&["data", "--data", "nowhere"]));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    // Nothing listens on port 1.
+    assert_snapshot!("no_server", squeezed(&Place::empty().run(&["data", "--url", "http://127.0.0.1:1"])));
+    assert_snapshot!("no_address", Place::empty().run(&["data", "--url", "localhost"]));
+}
+
+#[test]
+fn status_shows_counters_that_add_up() {
+    let place = Place::with_data();
+    assert_snapshot!("status", place.run(&["status"]));
+    let status: serde_json::Value =
+        serde_json::from_slice(&place.output(&["status", "-o", "json"]).stdout).expect("JSON");
+    assert_eq!((&status[0]["read"], &status[0]["processed"], &status[0]["dead"]), (&5.into(), &3.into(), &2.into()));
+}
+
+#[test]
+fn status_of_nothing_is_an_error() {
+    assert_snapshot!(Place::empty().run(&["status", "--data", "nowhere"]));
+}
+
+#[test]
+fn a_collection_is_dropped_once_it_is_meant() {
+    let place = Place::with_data();
+    assert_snapshot!("drop_unconfirmed", place.run(&["data", "drop", "large"]));
+    assert_snapshot!("drop", place.run(&["data", "drop", "large", "--yes"]));
+    assert_snapshot!("drop_unknown", place.run(&["data", "drop", "large", "--yes"]));
+    assert!(!place.run(&["data"]).contains("large"));
+}
+
+#[test]
+fn a_backup_is_a_data_folder() {
+    let place = Place::with_data();
+    assert_snapshot!("backup", place.run(&["data", "backup", "copy"]));
+    assert_snapshot!("backup_again", place.run(&["data", "backup", "copy"]));
+    let rows = ["data", "by_kind", "--order", "kind", "-o", "ndjson"];
+    let copied = [&rows[..], &["--data", "copy"]].concat();
+    assert_eq!(place.run(&copied), place.run(&rows));
+}
+
+#[test]
+fn a_reset_pipeline_starts_anew() {
+    let place = Place::with_data();
+    assert_snapshot!("reset_unconfirmed", place.run(&["reset", "clicks"]));
+    assert_snapshot!("reset_unknown_pipeline", place.run(&["reset", "clcks", "--yes"]));
+    assert_snapshot!("reset_unknown_result", place.run(&["reset", "clicks", "by_knd", "--yes"]));
+    assert_snapshot!("reset_result", place.run(&["reset", "clicks", "by_kind", "--yes"]));
+    assert_snapshot!("reset", place.run(&["reset", "clicks", "--yes"]));
+    let again = place.run(&["up", "--once"]);
+    assert!(again.contains("5 events read, 2 dead letters"), "{again}");
+}

@@ -1,0 +1,85 @@
+//! The command line.
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::report::{self, Report};
+use crate::workspace::Workspace;
+use crate::{generate, test, tidy};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--fast] [--install] [--only NAME]
+                       everything that must hold: formatting, clippy, tidy, tests, generated files, and the suites that
+                       need other programs; those are installed into $MANADE_CACHE (default: ~/.cache/manade). What
+                       only the system's package manager has is installed with --install or CI=true (as root), and
+                       otherwise the suites that need it are skipped.
+                       --fast leaves out the suites; --only runs one of them (or one step) after a build
+  tidy                 rules of this code base that no other tool checks
+  generate [--check]   writes the files that are generated from the code; --check compares them only
+  dist                 builds what is shipped and benchmarked";
+
+pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let workspace = Workspace::find()?;
+    match words.as_slice() {
+        ["test", options @ ..] => test::run(&workspace, &test_options(options)?),
+        ["tidy"] => Ok(single("tidy", || tidy::step(&workspace))),
+        ["generate"] => {
+            workspace.build()?;
+            generate::write(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["generate", "--check"] => {
+            workspace.build()?;
+            Ok(single("generated files", || generate::check(&workspace)))
+        }
+        ["dist"] => dist(&workspace),
+        ["help" | "--help" | "-h"] => {
+            report::say(USAGE);
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            report::complain(USAGE);
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn test_options(words: &[&str]) -> Result<test::Options> {
+    let ci = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+    let mut options = test::Options { fast: false, install: ci, ci, only: None };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--fast" => options.fast = true,
+            "--install" => options.install = true,
+            "--only" => match words.next() {
+                Some(name) => options.only = Some((*name).to_owned()),
+                None => bail!("--only needs the name of a step"),
+            },
+            other => bail!("unknown option {other}\n{USAGE}"),
+        }
+    }
+    Ok(options)
+}
+
+fn single(name: &str, step: impl FnOnce() -> Result<report::Outcome>) -> ExitCode {
+    let mut report = Report::default();
+    report.step(name, step);
+    report.exit_code()
+}
+
+fn dist(workspace: &Workspace) -> Result<ExitCode> {
+    let status = workspace.cargo().args(["build", "--profile", "dist", "--package", "manade"]).status()?;
+    if !status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let binary = workspace.target.join("dist").join("manade");
+    let bytes = std::fs::metadata(&binary)?.len();
+    report::say(&format!("{} ({:.1} MiB)", binary.display(), bytes as f64 / 1_048_576.0));
+    Ok(ExitCode::SUCCESS)
+}

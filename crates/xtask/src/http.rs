@@ -1,0 +1,31 @@
+//! As much of an HTTP client as tests of a local server need.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub struct Response {
+    pub status: u16,
+    pub body: String,
+}
+
+/// GET over HTTP/1.0: the body ends where the connection does.
+pub fn get(port: u16, path: &str, accept: &str) -> Result<Response> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nAccept: {accept}\r\n\r\n")?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("GET {path}"))
+}
+
+fn parse(text: &str) -> Result<Response> {
+    let (head, body) = text.split_once("\r\n\r\n").context("no end of the headers")?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;
+    Ok(Response { status, body: body.to_owned() })
+}

@@ -1,0 +1,31 @@
+//! Developer commands, run as `cargo xtask COMMAND`.
+//!
+//! - [`command`]: the command line
+//! - [`test`]: everything that must hold: [`tidy`], cargo's own checks and tests, [`generate`]d files, the [`suites`] that
+//!   need other programs
+//! - [`tools`]: those programs, installed into a cache folder
+//! - [`report`]: what the developer sees; [`process`], [`server`], [`http`]: what it takes to run things
+
+mod command;
+mod generate;
+mod http;
+mod process;
+mod report;
+mod server;
+mod suites;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match command::run(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            report::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The flights example, served by the real program.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::http;
+use crate::process;
+use crate::workspace::Workspace;
+
+const START: Duration = Duration::from_mins(1);
+
+/// Stops when dropped.
+pub struct Server {
+    pub port: u16,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Reads all flights, then serves them. `name` is of the scratch folder.
+    pub fn start(workspace: &Workspace, name: &str) -> Result<Self> {
+        let folder = workspace.scratch(name)?;
+        let (data, log) = (folder.join("data"), folder.join("log"));
+        let up = || {
+            let mut command = Command::new(workspace.manade());
+            command.current_dir(&workspace.root).args(["up", "examples/flights", "--data"]).arg(&data);
+            command.stdin(Stdio::null());
+            command
+        };
+        process::output_of(up().arg("--once"), START)?;
+        let port = free_port()?;
+        let file = File::create(&log)?;
+        let mut command = up();
+        command.args(["--listen", &format!("127.0.0.1:{port}")]).stdout(file.try_clone()?).stderr(file);
+        let mut server = Self { port, child: command.spawn()?, log };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("manade up ended with {status}\n{}", self.log());
+            }
+            if http::get(self.port, "/health/ready", "*/*").is_ok_and(|response| response.status == 200) {
+                return Ok(());
+            }
+            if start.elapsed() > START {
+                bail!("manade up was not ready within {} s\n{}", START.as_secs(), self.log());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Free at this moment.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,132 @@
+//! The programs that the suites need, each installed once into a cache folder, without root where that is possible.
+
+use std::cell::Cell;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+const INSTALL: Duration = Duration::from_mins(15);
+
+/// What a suite cannot run without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Python packages, with their versions, in a virtual environment of this name.
+    Pip { environment: &'static str, packages: &'static [&'static str] },
+    /// Node packages, with their versions, in a folder of this name.
+    Npm { folder: &'static str, packages: &'static [&'static str] },
+    /// A program on the PATH, and the Debian package that brings it.
+    Debian { package: &'static str, probe: &'static str },
+}
+
+pub struct Tools {
+    folder: PathBuf,
+    /// Whether the system's package manager may be used.
+    install: bool,
+    lists_updated: Cell<bool>,
+}
+
+impl Tools {
+    pub fn new(install: bool) -> Result<Self> {
+        let cache = match env::var_os("MANADE_CACHE") {
+            Some(folder) => PathBuf::from(folder),
+            None => match env::var_os("XDG_CACHE_HOME") {
+                Some(folder) => Path::new(&folder).join("manade"),
+                None => Path::new(&env::var_os("HOME").context("HOME is not set")?).join(".cache/manade"),
+            },
+        };
+        Ok(Self { folder: cache.join("tools"), install, lists_updated: Cell::new(false) })
+    }
+
+    /// Installs what is missing. The error says why that cannot be.
+    pub fn provide(&self, need: Need) -> Result<()> {
+        match need {
+            Need::Pip { environment, packages } => self.pip(environment, packages),
+            Need::Npm { folder, packages } => self.npm(folder, packages),
+            Need::Debian { package, probe } => self.debian(package, probe),
+        }
+    }
+
+    /// A program of a virtual environment.
+    pub fn pip_program(&self, environment: &str, name: &str) -> PathBuf {
+        self.folder.join(format!("pip-{environment}")).join("bin").join(name)
+    }
+
+    /// Where Node finds the packages.
+    pub fn npm_folder(&self, folder: &str) -> PathBuf {
+        self.folder.join(format!("npm-{folder}"))
+    }
+
+    /// For what a suite wants to keep between runs.
+    pub fn cache(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn pip(&self, environment: &str, packages: &[&str]) -> Result<()> {
+        let folder = self.folder.join(format!("pip-{environment}"));
+        once(&folder, packages, || {
+            quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))
+                .context("python3 -m venv (Debian: python3-venv)")?;
+            let pip = self.pip_program(environment, "pip");
+            quietly(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
+        })
+    }
+
+    fn npm(&self, folder: &str, packages: &[&str]) -> Result<()> {
+        self.debian("npm", "npm")?;
+        let folder = self.npm_folder(folder);
+        once(&folder, packages, || {
+            let options = ["install", "--no-audit", "--no-fund", "--no-save", "--prefix"];
+            quietly(Command::new("npm").args(options).arg(&folder).args(packages))
+        })
+    }
+
+    fn debian(&self, package: &str, probe: &str) -> Result<()> {
+        if on_path(probe) {
+            return Ok(());
+        }
+        if !self.install {
+            bail!("{probe} is missing: install Debian's {package}, or run with --install as root");
+        }
+        let apt = |arguments: &[&str]| {
+            let mut command = Command::new("apt-get");
+            // Packages that bring a service must not start it.
+            command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+            quietly(&mut command)
+        };
+        if !self.lists_updated.replace(true) {
+            apt(&["update", "-q"])?;
+        }
+        apt(&["install", "-q", "-y", "--no-install-recommends", package])?;
+        if on_path(probe) { Ok(()) } else { bail!("Debian's {package} did not bring {probe}") }
+    }
+}
+
+/// Runs `install` in an empty folder, unless the folder holds these packages already. A file that is written last says so.
+fn once(folder: &Path, packages: &[&str], install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let (marker, content) = (folder.join("installed"), packages.join("\n"));
+    if fs::read_to_string(&marker).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    install()?;
+    fs::write(&marker, content).with_context(|| format!("write {}", marker.display()))
+}
+
+fn quietly(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    let finished = process::run(command.stdin(Stdio::null()), INSTALL)?;
+    if finished.success() { Ok(()) } else { bail!("{shown}: {}\n{}", finished.status, finished.output.trim_end()) }
+}
+
+fn on_path(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
