@@ -1,9 +1,10 @@
 //! Functions of arrays and maps that take lambdas, such as `transform(array, x -> x + 1)`. A lambda's body is evaluated
 //! once, over the elements of all rows.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, MapArray, UInt32Array};
 use arrow::compute::{concat, take, take_arrays};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, plan_err};
@@ -12,8 +13,9 @@ use datafusion::logical_expr::{
     HigherOrderUDFImpl, LambdaArgument, LambdaParametersProgress, ValueOrLambda, Volatility,
 };
 
-use crate::columns::{booleans, picked_lists, span};
-use crate::maps::merged;
+use crate::collections::pair;
+use crate::columns::{At, Lists, booleans, longs, picked_lists, span};
+use crate::maps::{map_column, merged};
 use crate::types::{entry, item, list_of, map_of};
 
 /// A function with a lambda as docs/sql.md shows it.
@@ -35,6 +37,8 @@ enum Kind {
     TransformKeys,
     TransformValues,
     MapFilter,
+    MapZipWith,
+    ArraySort,
     Aggregate,
 }
 
@@ -102,6 +106,21 @@ pub(crate) static LAMBDAS: &[Lambda] = &[
         "The entries for which a condition is true."
     ),
     lambda!(
+        "map_zip_with",
+        [],
+        MapZipWith,
+        "map_zip_with(a, b, (k, x, y) -> ...)",
+        "Two maps made one, key by key; the value of a key that only one has is null for the other."
+    ),
+    lambda!(
+        "array_sort",
+        [],
+        ArraySort,
+        "array_sort(array, (a, b) -> ...)",
+        "In the order of a comparison: a negative number if a comes first, a positive one if b does. Null counts as 0, \
+         where Spark stops."
+    ),
+    lambda!(
         "aggregate",
         ["reduce"],
         Aggregate,
@@ -114,7 +133,7 @@ impl Lambda {
     pub(crate) fn udf(&self) -> HigherOrderUDF {
         let (value, lambda) = (ValueOrLambda::Value(()), ValueOrLambda::Lambda(()));
         let shapes = match self.kind {
-            Kind::ZipWith => vec![value.clone(), value, lambda],
+            Kind::ZipWith | Kind::MapZipWith => vec![value.clone(), value, lambda],
             Kind::Aggregate => Vec::new(),
             _ => vec![value, lambda],
         };
@@ -192,6 +211,14 @@ impl HigherOrderUDFImpl for Higher {
                 let (key, value) = entry(first)?;
                 vec![vec![field(key), field(value)]]
             }
+            Kind::ArraySort => vec![vec![of(first)?, of(first)?]],
+            Kind::MapZipWith => {
+                let ((key, x), (other, y)) = (entry(first)?, entry(self.value(fields, 1)?.data_type())?);
+                if key != other {
+                    return plan_err!("{}() takes maps of one type of key, not {key} and {other}", self.name);
+                }
+                vec![vec![field(key), field(x), field(y)]]
+            }
             Kind::Aggregate => {
                 let start = field(self.value(fields, 1)?.data_type().clone());
                 let mut all = vec![vec![Arc::clone(&start), of(first)?]];
@@ -208,7 +235,8 @@ impl HigherOrderUDFImpl for Higher {
         let body = |index: usize| self.lambda(args.arg_fields, index).map(|field| field.data_type().clone());
         Ok(field(match self.kind {
             Kind::Transform => list_of(body(1)?),
-            Kind::Filter => list_of(item(first)?),
+            Kind::Filter | Kind::ArraySort => list_of(item(first)?),
+            Kind::MapZipWith => map_of(entry(first)?.0, body(2)?),
             Kind::MapFilter => first.clone(),
             Kind::Exists | Kind::ForAll => DataType::Boolean,
             Kind::ZipWith => list_of(body(2)?),
@@ -232,6 +260,11 @@ impl HigherOrderUDFImpl for Higher {
             Kind::ZipWith => {
                 let second = self.value(&args.args, 1)?.to_array(args.number_rows)?;
                 zip_with(first.as_list(), second.as_list(), self.lambda(&args.args, 2)?)?
+            }
+            Kind::ArraySort => sorted_by(first.as_list(), self.lambda(&args.args, 1)?)?,
+            Kind::MapZipWith => {
+                let second = self.value(&args.args, 1)?.to_array(args.number_rows)?;
+                map_zip_with(first.as_map(), second.as_map(), self.lambda(&args.args, 2)?)?
             }
             Kind::TransformKeys | Kind::TransformValues | Kind::MapFilter => {
                 of_map(self.kind, &first, self.lambda(&args.args, 1)?)?
@@ -362,6 +395,101 @@ fn of_map(kind: Kind, column: &ArrayRef, lambda: &LambdaArgument) -> Result<Arra
         _ => (&keys, &values),
     };
     merged(map.len(), &[part], |row, _| entries(row))
+}
+
+fn map_zip_with(a: &MapArray, b: &MapArray, lambda: &LambdaArgument) -> Result<ArrayRef> {
+    let keys = concat(&[a.keys().as_ref(), b.keys().as_ref()])?;
+    let (in_a, in_b) = pair(a.keys(), b.keys())?;
+    let entries = |map: &MapArray, row: usize| map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
+    let (mut picked, mut left, mut right, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut lists = Lists::with_capacity(a.len());
+    for row in 0..a.len() {
+        let valid = a.is_valid(row) && b.is_valid(row);
+        if valid {
+            let (x, y) = (entries(a, row), entries(b, row));
+            for i in x.clone() {
+                picked.push(i as u32);
+                left.push(Some(i as u32));
+                right.push(y.clone().find(|&j| in_a.row(i) == in_b.row(j)).map(|j| j as u32));
+            }
+            for j in y.filter(|&j| !x.clone().any(|i| in_a.row(i) == in_b.row(j))) {
+                picked.push((a.keys().len() + j) as u32);
+                left.push(None);
+                right.push(Some(j as u32));
+            }
+            rows.resize(picked.len(), row as u32);
+        }
+        lists.push(picked.len(), valid);
+    }
+    let keys = take(&keys, &UInt32Array::from(picked), None)?;
+    let x = take(a.values(), &UInt32Array::from(left), None)?;
+    let y = take(b.values(), &UInt32Array::from(right), None)?;
+    let values = evaluate(lambda, &[Arc::clone(&keys), x, y], &rows)?;
+    map_column(lists, keys, values)
+}
+
+/// Two runs of places that become one.
+struct Merge {
+    row: usize,
+    left: VecDeque<u32>,
+    right: VecDeque<u32>,
+    merged: Vec<u32>,
+}
+
+/// A merge sort of all rows together: each step compares the first elements of all pairs of runs at once.
+fn sorted_by(list: &ListArray, lambda: &LambdaArgument) -> Result<ArrayRef> {
+    let mut order: Vec<Option<Vec<u32>>> = (0..list.len()).map(|row| Some(span(list, row)?.collect())).collect();
+    let longest = order.iter().flatten().map(Vec::len).max().unwrap_or(0);
+    let mut width = 1;
+    while width < longest {
+        let mut merges: Vec<Merge> = Vec::new();
+        for (row, places) in order.iter_mut().enumerate() {
+            let Some(places) = places else { continue };
+            merges.extend(places.chunks(2 * width).map(|run| {
+                let (left, right) = run.split_at(width.min(run.len()));
+                let (left, right) = (left.iter().copied().collect(), right.iter().copied().collect());
+                Merge { row, left, right, merged: Vec::with_capacity(run.len()) }
+            }));
+            places.clear();
+        }
+        merge(&mut merges, list, lambda)?;
+        for Merge { row, left, right, merged } in merges {
+            order[row].get_or_insert_default().extend(merged.into_iter().chain(left).chain(right));
+        }
+        width *= 2;
+    }
+    picked_lists(list.values(), list.len(), |row, out| {
+        out.extend(order[row].as_ref()?.iter().copied().map(Some));
+        Some(())
+    })
+}
+
+/// Until each has a run that is used up.
+fn merge(merges: &mut [Merge], list: &ListArray, lambda: &LambdaArgument) -> Result<()> {
+    loop {
+        let (mut active, mut a, mut b) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, merge) in merges.iter().enumerate() {
+            if let (Some(&left), Some(&right)) = (merge.left.front(), merge.right.front()) {
+                active.push(i);
+                a.push(left);
+                b.push(right);
+            }
+        }
+        if active.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<u32> = active.iter().map(|&i| merges[i].row as u32).collect();
+        let a = take(list.values(), &UInt32Array::from(a), None)?;
+        let b = take(list.values(), &UInt32Array::from(b), None)?;
+        let compared = crate::cast::cast_column(&evaluate(lambda, &[a, b], &rows)?, &DataType::Int64)?;
+        let compared = longs(&compared);
+        for (n, i) in active.into_iter().enumerate() {
+            let merge = &mut merges[i];
+            let right_first = compared.at(n).is_some_and(|c| c > 0);
+            let next = if right_first { merge.right.pop_front() } else { merge.left.pop_front() };
+            merge.merged.extend(next);
+        }
+    }
 }
 
 /// Step by step: the n-th elements of all rows that have one, together.

@@ -35,4 +35,4 @@ mod types;
 
 pub use cast::cast;
 pub use operators::{binary, coerce};
-pub use registry::{FunctionDoc, FunctionKind, documented, register};
+pub use registry::{FunctionDoc, FunctionKind, PLANNED, documented, register};

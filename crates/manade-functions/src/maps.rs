@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, UInt32Array, make_array, new_null_array,
+};
+use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 
 use crate::collections::{indexed, pair, pick, rows_of, same_or_none};
-use crate::columns::{At, Lists, booleans, ints, span};
+use crate::columns::{At, Lists, booleans, ints, span, strings};
 use crate::function::Arg::Any;
 use crate::function::{Function, Returns, common};
 use crate::types::{self, entry, item, list_of, map_of, widest};
@@ -28,9 +31,37 @@ pub(crate) const STRUCT: Function = Function::many("struct", &[], Any, Returns::
     .doc("struct(a, b, ...)", "A struct.")
     .differs("fields are named col1, col2, ... unless the SQL names them");
 
+/// `items.sku` over an array of structs; the field's name is a literal.
+const LIST_FIELD: Function =
+    Function::new("list_field", &[Any, Any], Returns::Constants(list_field_type), |args, t| {
+        let list: &ListArray = args[0].as_list();
+        let Some(name) = args[1].is_empty().then_some("").or_else(|| strings(&args[1]).at(0)) else {
+            return exec_err!("the name of a field is missing");
+        };
+        let DataType::List(field) = t else { return exec_err!("not a list: {t}") };
+        let elements = list.values().as_struct();
+        let values = match elements.column_by_name(name) {
+            Some(values) => make_array(values.to_data().into_builder().nulls(NullBuffer::union(elements.nulls(), values.logical_nulls().as_ref())).build()?),
+            None => new_null_array(field.data_type(), elements.len()),
+        };
+        Ok(Arc::new(ListArray::try_new(Arc::clone(field), list.offsets().clone(), values, list.nulls().cloned())?))
+    });
+
+fn list_field_type(given: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    let (DataType::Struct(fields), Some(Some(name))) = (item(&given[0])?, constants.get(1)) else {
+        return plan_err!("an array of structs and a field's name are needed");
+    };
+    let name = name.to_string();
+    match fields.iter().find(|field| *field.name() == name) {
+        Some(field) => Ok(list_of(field.data_type().clone())),
+        None => plan_err!("there is no field {name}"),
+    }
+}
+
 pub(crate) static FUNCTIONS: &[Function] = &[
     ELEMENT_AT,
     STRUCT,
+    LIST_FIELD,
     Function::by("map", map_args, Returns::By(|given| Ok(map_type_of(given))), |args, t| {
         let pairs = args.len() / 2;
         if pairs == 0 {
@@ -135,7 +166,7 @@ fn new_empty_map(t: &DataType, rows: usize) -> ArrayRef {
 }
 
 /// A map column of the lists' offsets; a repeated key keeps its place and takes its last value.
-fn map_column(lists: Lists, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn map_column(lists: Lists, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef> {
     let (offsets, nulls) = lists.into_parts();
     let rows = offsets.len() - 1;
     merged(rows, &[(&keys, &values)], |i, _| {

@@ -104,7 +104,8 @@ pub fn documented() -> &'static [FunctionDoc] {
             line: l.line,
             difference: None,
         });
-        let mut all: Vec<_> = scalars.chain(borrowed).chain(lambdas).chain(renamed).chain(aggregates).collect();
+        let mut all: Vec<_> =
+            scalars.chain(borrowed).chain(lambdas).chain(renamed).chain(aggregates).chain(PLANNED.iter().cloned()).collect();
         all.sort_by_key(|doc| (doc.kind, doc.name));
         all
     });
@@ -230,24 +231,84 @@ static BORROWED: &[Borrowed] = &[
         "named_struct(name, a, ...)",
         "A struct of named fields."
     ),
-    borrowed!(
-        now,
-        "now",
-        ["current_timestamp", "localtimestamp"],
-        "current_timestamp()",
-        "The time.",
-        Some("taken when the query is planned unless the SQL crate binds it to the batch")
-    ),
-    borrowed!(
-        functions::datetime::current_date,
-        "current_date",
-        ["curdate"],
-        "current_date()",
-        "Today's date.",
-        Some("as current_timestamp")
-    ),
 ];
 
-fn now() -> Arc<ScalarUDF> {
-    functions::datetime::now(&datafusion::config::ConfigOptions::default())
+macro_rules! planned {
+    ($kind:ident, $name:literal, [$($alias:literal),*], $signature:literal, $line:literal) => {
+        FunctionDoc {
+            name: $name,
+            aliases: &[$($alias),*],
+            kind: FunctionKind::$kind,
+            signature: $signature,
+            line: $line,
+            difference: None,
+        }
+    };
 }
+
+/// What the SQL crate plans itself: aggregates that keep their values, generators, windows.
+pub static PLANNED: &[FunctionDoc] = &[
+    planned!(
+        Aggregate,
+        "collect_list",
+        ["array_agg"],
+        "collect_list(x)",
+        "All values in the order of the source, without nulls."
+    ),
+    planned!(Aggregate, "collect_set", [], "collect_set(x)", "Distinct values in the order of their first appearance."),
+    planned!(
+        Aggregate,
+        "listagg",
+        ["string_agg"],
+        "listagg(x[, delimiter])",
+        "Texts joined in the order of the source."
+    ),
+    planned!(Aggregate, "median", [], "median(x)", "The exact median."),
+    planned!(Aggregate, "mode", [], "mode(x)", "The commonest value, the smallest of several."),
+    planned!(
+        Aggregate,
+        "percentile",
+        ["percentile_cont"],
+        "percentile(x, fraction or array of them), percentile_cont(fraction) WITHIN GROUP (ORDER BY x)",
+        "Exact percentile, between two values where it falls between them."
+    ),
+    planned!(
+        Aggregate,
+        "percentile_disc",
+        [],
+        "percentile_disc(fraction) WITHIN GROUP (ORDER BY x)",
+        "Exact percentile that is one of the values."
+    ),
+    planned!(
+        Aggregate,
+        "grouping",
+        ["grouping_id"],
+        "grouping(column), grouping_id()",
+        "Which columns ROLLUP, CUBE or GROUPING SETS left out of a row."
+    ),
+    planned!(Generator, "explode", ["explode_outer"], "explode(array or map)", "One row an element or entry."),
+    planned!(
+        Generator,
+        "posexplode",
+        ["posexplode_outer"],
+        "posexplode(array or map)",
+        "As explode, with the position from 0."
+    ),
+    planned!(Generator, "inline", ["inline_outer"], "inline(array of structs)", "One row a struct, its fields as columns."),
+    planned!(Generator, "stack", [], "stack(n, a, b, ...)", "The values as n rows."),
+    planned!(
+        Window,
+        "window",
+        [],
+        "window(time, width[, slide[, start]])",
+        "Windows of a width, one every slide, in GROUP BY; its columns are start and end."
+    ),
+    planned!(
+        Window,
+        "session_window",
+        [],
+        "session_window(time, gap)",
+        "Windows that end when nothing has come for a gap."
+    ),
+    planned!(Window, "window_time", [], "window_time(window)", "The last microsecond of a window, to group it again by."),
+];

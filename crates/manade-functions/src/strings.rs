@@ -115,8 +115,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .differs("trim(characters, text) does not exist: write TRIM(characters FROM text)"),
     Function::new("ltrim", &[Text, Text], TEXT, |args, _| trim(args, args.len() - 1, 0, true, false))
         .optional(1)
-        .doc("ltrim([characters,] text)", "text without spaces, or those characters, at its start.")
-        .differs("TRIM(LEADING c FROM text) must arrive as ltrim(c, text)"),
+        .doc("ltrim([characters,] text)", "text without spaces, or those characters, at its start."),
     Function::new("rtrim", &[Text, Text], TEXT, |args, _| trim(args, args.len() - 1, 0, false, true))
         .optional(1)
         .doc("rtrim([characters,] text)", "text without spaces, or those characters, at its end."),

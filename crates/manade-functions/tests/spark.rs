@@ -70,7 +70,7 @@ fn every_function_is_tried() {
         std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension() == Some("tsv".as_ref()));
     let tried: String = files.map(|p| std::fs::read_to_string(p).unwrap()).collect();
     let mut missing = Vec::new();
-    for doc in manade_functions::documented() {
+    for doc in manade_functions::documented().iter().filter(|doc| !manade_functions::PLANNED.contains(doc)) {
         assert!(!doc.line.is_empty() && !doc.signature.is_empty(), "{}", doc.name);
         for name in std::iter::once(&doc.name).chain(doc.aliases) {
             let registered = match doc.kind {

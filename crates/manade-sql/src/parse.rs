@@ -97,8 +97,9 @@ impl Dialect for Spark {
         true
     }
 
+    /// `struct(a AS b)`.
     fn supports_struct_literal(&self) -> bool {
-        false
+        true
     }
 
     fn supports_nested_comments(&self) -> bool {
@@ -168,7 +169,32 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Problem> {
             _ => joined.push(token),
         }
     }
+    exists_of_arrays(&mut joined);
     Ok(joined)
+}
+
+/// `exists(xs, x -> ...)` is a function; sqlparser takes the word for EXISTS (SELECT ...) unless it is an identifier.
+fn exists_of_arrays(tokens: &mut [TokenWithSpan]) {
+    let mut last: Option<usize> = None;
+    let mut opened = false;
+    for i in 0..tokens.len() {
+        if matches!(tokens[i].token, Token::Whitespace(_)) {
+            continue;
+        }
+        match (&tokens[i].token, last) {
+            (Token::Word(word), _) if word.keyword == Keyword::EXISTS => (last, opened) = (Some(i), false),
+            (Token::LParen, Some(_)) if !opened => opened = true,
+            (inner, Some(exists)) => {
+                let query =
+                    matches!(inner, Token::Word(word) if matches!(word.keyword, Keyword::SELECT | Keyword::WITH));
+                if let (true, false, Token::Word(word)) = (opened, query, &mut tokens[exists].token) {
+                    word.keyword = Keyword::NoKeyword;
+                }
+                last = None;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// sqlparser puts the position at the end of its message.

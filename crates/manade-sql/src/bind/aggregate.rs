@@ -21,8 +21,18 @@ use super::{Bind, Binder};
 use crate::types::{is_number, is_string, normal, spark_name};
 
 /// Aggregates that this crate computes from entries, whatever is registered.
-pub const ENTRY_FUNCTIONS: [&str; 8] =
-    ["collect_list", "array_agg", "collect_set", "percentile", "median", "mode", "listagg", "string_agg"];
+pub const ENTRY_FUNCTIONS: [&str; 10] = [
+    "collect_list",
+    "array_agg",
+    "collect_set",
+    "percentile",
+    "percentile_cont",
+    "percentile_disc",
+    "median",
+    "mode",
+    "listagg",
+    "string_agg",
+];
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum AggregateCall {
@@ -55,10 +65,11 @@ pub enum EntryKind {
     Set,
     /// All values in the order of the source.
     List,
-    /// Spark's exact percentile of doubles; `many` gives an array.
+    /// Spark's exact percentile of doubles: between two of them, or `discrete`ly one of them; `many` gives an array.
     Percentile {
         fractions: Vec<f64>,
         many: bool,
+        discrete: bool,
     },
     /// The commonest value, the smallest of several.
     Mode,
@@ -150,9 +161,19 @@ impl Binder<'_> {
             return Ok((vec![Typed::new(lit(1_i64), DataType::Int64)], false));
         }
         let mut args: Vec<Sql> = self.arguments(function, at)?;
-        args.extend(function.within_group.iter().map(|order| order.expr.clone()));
-        if matches!(name, "percentile" | "percentile_cont") && !function.within_group.is_empty() {
-            args.reverse();
+        match function.within_group.as_slice() {
+            [] => {}
+            [by] if matches!(name, "percentile_cont" | "percentile_disc" | "mode") && by.options.asc != Some(false) => {
+                args.insert(0, by.expr.clone());
+            }
+            _ => {
+                return Err(self.refuse(
+                    at,
+                    format!("`{name}` does not take this WITHIN GROUP"),
+                    "percentile_cont(0.5) and mode() take WITHIN GROUP (ORDER BY x); \
+                     array_join(sort_array(collect_list(x)), ',') joins in order",
+                ));
+            }
         }
         let args = args.iter().map(|arg| self.expr(cx, arg)).collect::<Vec<_>>();
         Ok((args.into_iter().collect::<Bind<Vec<_>>>()?, distinct))
@@ -209,6 +230,14 @@ impl Binder<'_> {
         let Some(first) = args.first().cloned() else {
             return Err(self.refuse_plain(at, format!("`{name}` takes an argument")));
         };
+        let most = match name {
+            "count" => usize::MAX,
+            "percentile" | "percentile_cont" | "percentile_disc" | "listagg" | "string_agg" => 2,
+            _ => 1,
+        };
+        if args.len() > most {
+            return Err(self.refuse_plain(at, format!("`{name}` takes {most} arguments, not {}", args.len())));
+        }
         let (kind, values, data_type) = match name {
             "count" => (EntryKind::CountDistinct, args, DataType::Int64),
             "sum" => {
@@ -234,9 +263,12 @@ impl Binder<'_> {
             }
             "median" => {
                 let value = self.cast(first, &DataType::Float64, at)?;
-                (EntryKind::Percentile { fractions: vec![0.5], many: false }, vec![value], DataType::Float64)
+                let kind = EntryKind::Percentile { fractions: vec![0.5], many: false, discrete: false };
+                (kind, vec![value], DataType::Float64)
             }
-            "percentile" => self.percentile_entry(&first, args.get(1), at)?,
+            "percentile" | "percentile_cont" | "percentile_disc" => {
+                self.percentile_entry(name, &first, args.get(1), at)?
+            }
             "listagg" | "string_agg" => {
                 let delimiter = match args.get(1).map(|arg| &arg.expr) {
                     None | Some(Expr::Literal(ScalarValue::Null, _)) => String::new(),
@@ -262,6 +294,7 @@ impl Binder<'_> {
 
     fn percentile_entry(
         &mut self,
+        name: &str,
         value: &Typed,
         wanted: Option<&Typed>,
         at: Location,
@@ -269,16 +302,18 @@ impl Binder<'_> {
         let Some((fractions, many)) = wanted.and_then(fractions) else {
             return Err(self.refuse(
                 at,
-                "`percentile` takes a value and a fraction, or an array of fractions",
-                "write percentile(x, 0.95) or percentile(x, array(0.5, 0.95))",
+                format!("`{name}` takes a value and a fraction, or an array of fractions"),
+                "write percentile(x, 0.95), percentile(x, array(0.5, 0.95)) or \
+                 percentile_cont(0.95) WITHIN GROUP (ORDER BY x)",
             ));
         };
         if !is_number(&value.data_type) && !is_string(&value.data_type) {
-            return Err(self.refuse_plain(at, format!("`percentile` of a {}", spark_name(&value.data_type))));
+            return Err(self.refuse_plain(at, format!("`{name}` of a {}", spark_name(&value.data_type))));
         }
         let value = self.cast(value.clone(), &DataType::Float64, at)?;
         let data_type = if many { list_of(&DataType::Float64) } else { DataType::Float64 };
-        Ok((EntryKind::Percentile { fractions, many }, vec![value], data_type))
+        let discrete = name == "percentile_disc";
+        Ok((EntryKind::Percentile { fractions, many, discrete }, vec![value], data_type))
     }
 }
 

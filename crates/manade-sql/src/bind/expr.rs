@@ -161,6 +161,7 @@ impl Binder<'_> {
         let fields = match &base.data_type {
             DataType::Null => return Ok(Typed::refused()),
             DataType::Struct(fields) => fields.clone(),
+            DataType::List(item) if let DataType::Struct(fields) = item.data_type() => fields.clone(),
             DataType::Map(..) => {
                 let key = Typed::new(lit(name.value.as_str()), DataType::Utf8);
                 return self.map_value(base, key, name.span.start);
@@ -183,6 +184,10 @@ impl Binder<'_> {
             self.report(name.span.start, format!("unknown field `{}`", name.value), Some(hint));
             return Ok(Typed::refused());
         };
+        if matches!(base.data_type, DataType::List(_)) {
+            let field = Typed::new(lit(field.name().as_str()), DataType::Utf8);
+            return self.call("list_field", vec![base, field], name.span.start);
+        }
         let expr = datafusion::functions::core::expr_fn::get_field(base.expr, field.name().as_str());
         Ok(Typed::new(expr, field.data_type().clone()))
     }
@@ -478,14 +483,13 @@ impl Binder<'_> {
                 self.call("substring", args, at)
             }
             Sql::Trim { expr, trim_where, trim_what, .. } => {
-                let mut args = vec![self.expr_as(cx, expr, &DataType::Utf8View)?];
-                if let Some(what) = trim_what {
-                    args.push(self.expr_as(cx, what, &DataType::Utf8View)?);
-                }
-                let name = match trim_where {
-                    Some(TrimWhereField::Leading) => "ltrim",
-                    Some(TrimWhereField::Trailing) => "rtrim",
-                    _ => "btrim",
+                let text = self.expr_as(cx, expr, &DataType::Utf8View)?;
+                let what = trim_what.as_ref().map(|what| self.expr_as(cx, what, &DataType::Utf8View)).transpose()?;
+                // Spark's ltrim and rtrim take the characters first.
+                let (name, args) = match (trim_where, what) {
+                    (Some(TrimWhereField::Leading), what) => ("ltrim", what.into_iter().chain([text]).collect()),
+                    (Some(TrimWhereField::Trailing), what) => ("rtrim", what.into_iter().chain([text]).collect()),
+                    (_, what) => ("btrim", [text].into_iter().chain(what).collect()),
                 };
                 self.call(name, args, at)
             }
@@ -497,6 +501,14 @@ impl Binder<'_> {
             Sql::Tuple(parts) => {
                 let parts = parts.iter().map(|part| self.expr(cx, part)).collect::<Bind<Vec<_>>>()?;
                 Ok(super::function::structure((1..).map(|i| format!("col{i}")).zip(parts)))
+            }
+            Sql::Struct { values, fields } if fields.is_empty() => {
+                let mut parts = Vec::new();
+                for (i, value) in values.iter().enumerate() {
+                    let (name, value) = struct_part(value, i + 1);
+                    parts.push((name, self.expr(cx, value)?));
+                }
+                Ok(super::function::structure(parts.into_iter()))
             }
             Sql::InSubquery { .. } | Sql::Exists { .. } | Sql::Subquery(_) | Sql::AnyOp { .. } | Sql::AllOp { .. } => {
                 Err(self.refuse(
@@ -517,6 +529,20 @@ impl Binder<'_> {
         if typed.data_type != DataType::Null {
             self.reads.insert(path.into_iter().chain(below).collect());
         }
+    }
+}
+
+/// The name that Spark gives a part of `struct(...)`: its alias, the last part of a path, else its number.
+fn struct_part(value: &Sql, number: usize) -> (String, &Sql) {
+    match value {
+        Sql::Named { expr, name } => (name.value.clone(), expr),
+        Sql::Identifier(name) => (name.value.clone(), value),
+        Sql::CompoundIdentifier(names) if !names.is_empty() => (names[names.len() - 1].value.clone(), value),
+        Sql::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Sql::Identifier(name))) => (name.value.clone(), value),
+            _ => (format!("col{number}"), value),
+        },
+        _ => (format!("col{number}"), value),
     }
 }
 

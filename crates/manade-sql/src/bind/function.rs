@@ -23,8 +23,8 @@ const CLOCKS: [&str; 7] =
 /// Arguments of one type, which is the result's.
 const UNIFORM: [&str; 6] = ["coalesce", "nvl", "ifnull", "greatest", "least", "array"];
 
-pub const GENERATORS: [&str; 6] =
-    ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer"];
+pub const GENERATORS: [&str; 7] =
+    ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack"];
 
 impl Binder<'_> {
     pub fn function(&mut self, cx: &Context<'_>, function: &Function) -> Bind<Typed> {
@@ -134,16 +134,6 @@ impl Binder<'_> {
                     Ok(case) => Ok(Some(Typed::new(case, common))),
                     Err(_) => Err(self.refuse_plain(at, "`if` takes a condition and two values")),
                 }
-            }
-            ("struct", _) => {
-                let names = args.iter().enumerate().map(|(i, arg)| match &arg.expr {
-                    Expr::Column(column) => {
-                        self.column_names.get(&column.name).cloned().unwrap_or_else(|| format!("col{}", i + 1))
-                    }
-                    _ => format!("col{}", i + 1),
-                });
-                let names: Vec<String> = names.collect();
-                Ok(Some(structure(names.into_iter().zip(std::mem::take(args)))))
             }
             ("named_struct", pairs) if pairs.len() % 2 == 0 => {
                 let mut fields = Vec::new();
@@ -295,4 +285,21 @@ fn signature_hint(error: &datafusion::error::DataFusionError) -> Option<String> 
 pub fn at_of(sql: &Sql, otherwise: Location) -> Location {
     let at = start(sql);
     if at.line == 0 { otherwise } else { at }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::aggregate::ENTRY_FUNCTIONS;
+    use super::GENERATORS;
+
+    #[test]
+    fn what_is_planned_here_is_documented() {
+        let own = ["window", "session_window", "window_time", "grouping", "grouping_id"];
+        let planned: BTreeSet<&str> = ENTRY_FUNCTIONS.into_iter().chain(GENERATORS).chain(own).collect();
+        let docs = manade_functions::PLANNED.iter();
+        let documented: BTreeSet<&str> = docs.flat_map(|doc| doc.aliases.iter().copied().chain([doc.name])).collect();
+        assert_eq!(planned, documented);
+    }
 }

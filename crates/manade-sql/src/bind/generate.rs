@@ -12,11 +12,12 @@ use datafusion::logical_expr::sqlparser::ast::{
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
+use datafusion::scalar::ScalarValue;
 
 use super::expr::{Context, start};
-use super::function::GENERATORS;
+use super::function::{GENERATORS, structure};
 use super::query::Relation;
 use super::scope::{ScopeColumn, Typed};
 use super::{Bind, Binder};
@@ -30,7 +31,7 @@ impl Binder<'_> {
             return Err(self.refuse(
                 at,
                 format!("`{}` does not make rows", view.lateral_view),
-                "LATERAL VIEW takes explode, posexplode or inline",
+                "LATERAL VIEW takes explode, posexplode, inline or stack",
             ));
         };
         let (mut relation, width) = self.generate(relation, &name, view.outer, &args, at)?;
@@ -146,13 +147,15 @@ impl Binder<'_> {
         args: &[Sql],
         at: Location,
     ) -> Bind<(Relation, usize)> {
-        let [arg] = args else {
-            return Err(self.refuse_plain(at, format!("`{name}` takes one array or map")));
-        };
-        let typed = self.expr(&Context::new(&relation.scope, "a generator"), arg)?;
+        let cx = Context::new(&relation.scope, "a generator");
         let (kind, outer) = match name.strip_suffix("_outer") {
             Some(kind) => (kind, true),
             None => (name, outer),
+        };
+        let (kind, typed) = match args {
+            _ if kind == "stack" => ("inline", self.stacked(&cx, args, at)?),
+            [arg] => (kind, self.expr(&cx, arg)?),
+            _ => return Err(self.refuse_plain(at, format!("`{name}` takes one array or map"))),
         };
         let (list, item, is_map) = match &typed.data_type {
             DataType::List(item) => (typed.expr, item.data_type().clone(), false),
@@ -163,7 +166,7 @@ impl Binder<'_> {
             DataType::Null => return Err(super::Refused),
             other => {
                 let message = format!("`{name}` takes an array or a map, not a {}", spark_name(other));
-                return Err(self.refuse_plain(start(arg), message));
+                return Err(self.refuse_plain(at, message));
             }
         };
         let element = self.fresh("element");
@@ -205,6 +208,27 @@ impl Binder<'_> {
         let plan = self.project(plan, items, &relation.hidden, at)?;
         let scope = super::scope::Scope { columns };
         Ok((Relation { plan, scope, kind: relation.kind, hidden: relation.hidden, order: None }, width))
+    }
+
+    /// `stack(n, a, b, ...)` as an array of n structs.
+    fn stacked(&mut self, cx: &Context<'_>, args: &[Sql], at: Location) -> Bind<Typed> {
+        let rows = match args.first().map(|rows| self.expr(cx, rows)).transpose()?.map(|rows| rows.expr) {
+            Some(Expr::Literal(ScalarValue::Int32(Some(rows)), _)) if rows > 0 && args.len() > 1 => rows as usize,
+            _ => return Err(self.refuse_plain(at, "`stack` takes a number of rows, written out, and values for them")),
+        };
+        let values = args[1..].iter().map(|value| self.expr(cx, value)).collect::<Bind<Vec<_>>>()?;
+        let width = values.len().div_ceil(rows);
+        let mut structs: Vec<Vec<(String, Typed)>> = vec![Vec::new(); values.len().div_ceil(width).max(rows)];
+        for column in 0..width {
+            let common = self.common(values.iter().skip(column).step_by(width), at)?;
+            for (row, fields) in structs.iter_mut().enumerate() {
+                let value = values.get(row * width + column).cloned();
+                let value = value.unwrap_or_else(|| Typed::new(lit(ScalarValue::Null), DataType::Null));
+                fields.push((format!("col{column}"), self.cast(value, &common, at)?));
+            }
+        }
+        let structs = structs.into_iter().map(|fields| structure(fields.into_iter())).collect();
+        self.scalar("array", structs, at)
     }
 
     /// The columns that a generator makes of each element, under Spark's names.

@@ -89,7 +89,8 @@ fn pretty(sql: &Sql, scope: &Scope) -> String {
             let text = typed.value.clone().into_string().unwrap_or_default();
             format!("{} '{text}'", type_name(&typed.data_type))
         }
-        Sql::Tuple(parts) => format!("struct({})", list(parts)),
+        Sql::Tuple(parts) | Sql::Struct { values: parts, .. } => format!("struct({})", list(parts)),
+        Sql::Named { expr, name } => format!("{} AS {}", p(expr), name.value),
         other => other.to_string(),
     }
 }

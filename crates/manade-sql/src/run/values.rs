@@ -39,7 +39,7 @@ impl Grouped {
                 Arc::new(self.groups().map(|(start, end)| mean(start, end)).collect::<Float64Array>())
             }
             EntryKind::Set | EntryKind::List => self.lists(data_type)?,
-            EntryKind::Percentile { fractions, many } => self.percentiles(fractions, *many)?,
+            EntryKind::Percentile { fractions, many, discrete } => self.percentiles(fractions, *many, *discrete)?,
             EntryKind::Mode => {
                 let commonest = self.groups().map(|(start, end)| {
                     // The first of the commonest: values are in their own order.
@@ -106,14 +106,15 @@ impl Grouped {
         Ok(Arc::new(ListArray::try_new(item, offsets, values, None)?))
     }
 
-    /// Spark's `Percentile`: between the two values around `(n - 1) * fraction`, weighted by how near they are.
-    fn percentiles(&self, fractions: &[f64], many: bool) -> Result<ArrayRef, SqlError> {
+    /// Spark's `Percentile`: between the two values around `(n - 1) * fraction`, weighted by how near they are. Its
+    /// `PercentileDisc`: the first value that so large a part of all does not exceed.
+    fn percentiles(&self, fractions: &[f64], many: bool, discrete: bool) -> Result<ArrayRef, SqlError> {
         let values = doubles(&self.values[0])?;
         let mut found: Vec<Option<f64>> = Vec::new();
         for (start, end) in self.groups() {
             let mut weighted: Vec<(f64, i64)> = (start..end).map(|row| (values.value(row), self.counts[row])).collect();
             weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            found.extend(fractions.iter().map(|fraction| percentile(&weighted, *fraction)));
+            found.extend(fractions.iter().map(|fraction| percentile(&weighted, *fraction, discrete)));
         }
         let flat: ArrayRef = Arc::new(Float64Array::from(found));
         if !many {
@@ -126,10 +127,14 @@ impl Grouped {
     }
 }
 
-fn percentile(weighted: &[(f64, i64)], fraction: f64) -> Option<f64> {
+fn percentile(weighted: &[(f64, i64)], fraction: f64, discrete: bool) -> Option<f64> {
     let total: i64 = weighted.iter().map(|(_, count)| count).sum();
     (total > 0).then_some(())?;
-    let position = (total - 1) as f64 * fraction;
+    let position = if discrete {
+        ((total as f64 * fraction).ceil() - 1.0).max(0.0)
+    } else {
+        (total - 1) as f64 * fraction
+    };
     let at = |place: f64| {
         let mut passed = 0;
         weighted.iter().find(|(_, count)| {
