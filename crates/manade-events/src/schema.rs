@@ -43,7 +43,7 @@ pub(crate) fn meta_field() -> Field {
 }
 
 pub(crate) fn element_field(data_type: DataType) -> Arc<Field> {
-    Arc::new(Field::new("element", data_type, true))
+    Arc::new(Field::new_list_field(data_type, true))
 }
 
 pub(crate) fn entries_field(key: DataType, value: DataType) -> Arc<Field> {

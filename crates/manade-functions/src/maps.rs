@@ -12,7 +12,7 @@ use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 
 use crate::collections::{indexed, pair, pick, rows_of, same_or_none};
 use crate::columns::{At, Lists, booleans, ints, span, strings};
-use crate::function::Arg::Any;
+use crate::function::Arg::{Any, Text};
 use crate::function::{Function, Returns, common};
 use crate::types::{self, entry, item, list_of, map_of, widest};
 
@@ -33,7 +33,7 @@ pub(crate) const STRUCT: Function = Function::many("struct", &[], Any, Returns::
 
 /// `items.sku` over an array of structs; the field's name is a literal.
 const LIST_FIELD: Function =
-    Function::new("list_field", &[Any, Any], Returns::Constants(list_field_type), |args, t| {
+    Function::new("list_field", &[Any, Text], Returns::Constants(list_field_type), |args, t| {
         let list: &ListArray = args[0].as_list();
         let Some(name) = args[1].is_empty().then_some("").or_else(|| strings(&args[1]).at(0)) else {
             return exec_err!("the name of a field is missing");

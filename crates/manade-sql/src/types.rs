@@ -25,7 +25,7 @@ pub fn normal(data_type: &DataType) -> DataType {
         | DataType::LargeList(item)
         | DataType::ListView(item)
         | DataType::FixedSizeList(item, _) => {
-            DataType::List(Arc::new(Field::new("element", normal(item.data_type()), true)))
+            DataType::List(Arc::new(Field::new_list_field(normal(item.data_type()), true)))
         }
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
         other => other.clone(),
@@ -113,7 +113,7 @@ pub fn widest(left: &DataType, right: &DataType) -> Option<DataType> {
         (DataType::Timestamp(..), DataType::Timestamp(..)) => Some(timestamp()),
         (DataType::List(a), DataType::List(b)) => {
             let item = widest(a.data_type(), b.data_type())?;
-            Some(DataType::List(Arc::new(Field::new("element", item, true))))
+            Some(DataType::List(Arc::new(Field::new_list_field(item, true))))
         }
         (DataType::Struct(a), DataType::Struct(b)) if a.len() == b.len() => {
             let fields: Option<Vec<Field>> = a

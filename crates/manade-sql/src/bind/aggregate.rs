@@ -326,7 +326,7 @@ pub fn is_aggregate_name(name: &str) -> bool {
 }
 
 fn list_of(item: &DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("element", normal(item), true)))
+    DataType::List(Arc::new(Field::new_list_field(normal(item), true)))
 }
 
 fn null_treatment(function: &Function) -> Option<NullTreatment> {

@@ -293,7 +293,7 @@ impl ScalarUDFImpl for Positions {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::List(Arc::new(Field::new("element", DataType::Int32, true))))
+        Ok(DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true))))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -305,7 +305,7 @@ impl ScalarUDFImpl for Positions {
         let lengths = lengths.into_iter().enumerate().map(|(row, length)| if array.is_valid(row) { length } else { 0 });
         let lengths: Vec<usize> = lengths.collect();
         let values: Int32Array = lengths.iter().flat_map(|length| 0..*length as i32).collect();
-        let field = Arc::new(Field::new("element", DataType::Int32, true));
+        let field = Arc::new(Field::new_list_field(DataType::Int32, true));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let list: ArrayRef = Arc::new(ListArray::new(field, offsets, Arc::new(values), array.nulls().cloned()));
         Ok(ColumnarValue::Array(list))

@@ -135,7 +135,7 @@ impl Binder<'_> {
                 ArrayElemTypeDef::AngleBracket(item)
                 | ArrayElemTypeDef::SquareBracket(item, _)
                 | ArrayElemTypeDef::Parenthesis(item),
-            ) => DataType::List(Arc::new(Field::new("element", self.data_type(item, at)?, true))),
+            ) => DataType::List(Arc::new(Field::new_list_field(self.data_type(item, at)?, true))),
             SqlType::Map(key, value) => {
                 let fields = vec![
                     Field::new("key", self.data_type(key, at)?, false),

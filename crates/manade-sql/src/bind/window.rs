@@ -223,7 +223,7 @@ impl ScalarUDFImpl for WindowStep {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.step {
             Step::Marker(_) => window_struct(),
-            Step::Starts { .. } => DataType::List(Arc::new(Field::new("element", timestamp(), true))),
+            Step::Starts { .. } => DataType::List(Arc::new(Field::new_list_field(timestamp(), true))),
             Step::Start { .. } | Step::Later(_) => timestamp(),
         })
     }
@@ -272,6 +272,6 @@ fn starts(times: &TimestampMicrosecondArray, size: i64, slide: i64, offset: i64)
         lengths.push(values.len() - before);
     }
     let values = TimestampMicrosecondArray::from(values).with_timezone("UTC");
-    let field = Arc::new(Field::new("element", timestamp(), true));
+    let field = Arc::new(Field::new_list_field(timestamp(), true));
     ListArray::new(field, OffsetBuffer::from_lengths(lengths), Arc::new(values), None)
 }

@@ -99,7 +99,7 @@ impl Grouped {
     fn lists(&self, data_type: &DataType) -> Result<ArrayRef, SqlError> {
         let item = match data_type {
             DataType::List(item) => Arc::clone(item),
-            other => Arc::new(Field::new("element", other.clone(), true)),
+            other => Arc::new(Field::new_list_field(other.clone(), true)),
         };
         let values = cast(&self.values[0], item.data_type())?;
         let offsets = OffsetBuffer::from_lengths(self.lengths.iter().copied());
@@ -120,7 +120,7 @@ impl Grouped {
         if !many {
             return Ok(flat);
         }
-        let item = Arc::new(Field::new("element", DataType::Float64, true));
+        let item = Arc::new(Field::new_list_field(DataType::Float64, true));
         let offsets = OffsetBuffer::from_lengths(self.lengths.iter().map(|_| fractions.len()));
         let nulls: NullBuffer = self.lengths.iter().map(|length| *length > 0).collect();
         Ok(Arc::new(ListArray::try_new(item, offsets, flat, Some(nulls))?))

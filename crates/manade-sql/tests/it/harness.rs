@@ -47,7 +47,7 @@ pub fn flights() -> RecordBatch {
     let lists: Vec<Vec<&str>> = (0..words.len())
         .map(|i| if words.is_valid(i) { words.value(i).split(' ').collect() } else { Vec::new() })
         .collect();
-    let item = Arc::new(Field::new("element", DataType::Utf8View, true));
+    let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
     let offsets = OffsetBuffer::from_lengths(lists.iter().map(Vec::len));
     let values: StringViewArray = lists.concat().into_iter().map(Some).collect();
     let list: ArrayRef = Arc::new(ListArray::new(item, offsets, Arc::new(values), None));
