@@ -33,7 +33,7 @@ CUTS = 3
 # Seconds, of any one run of Manade.
 TIMEOUT = 120
 # Documented functions that SQL writes as operators.
-OPERATORS = {"like", "ilike", "rlike", "regexp", "div", "mod", "between", "in", "case", "when", "current_date", "current_timestamp", "localtimestamp"}
+OPERATORS = {"like", "ilike", "rlike", "regexp", "div", "mod", "between", "in", "case", "when"}
 
 
 def main() -> int:

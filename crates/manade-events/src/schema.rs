@@ -8,7 +8,7 @@ use manade_model::{EventSchema, Field as SparkField, SparkType};
 /// The column with a CloudEvent's attributes: `map<string,string>`.
 pub const META_COLUMN: &str = "_meta";
 
-/// The Arrow type that holds a Spark type everywhere in Manade; names within it are lower case, all is nullable but
+/// The Arrow type that holds a Spark type everywhere in Manade; names within it are as written, all is nullable but
 /// map keys.
 pub fn arrow_type(t: &SparkType) -> DataType {
     match t {
@@ -27,7 +27,9 @@ pub fn arrow_type(t: &SparkType) -> DataType {
         SparkType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
         SparkType::Array(element) => DataType::List(element_field(arrow_type(element))),
         SparkType::Map(key, value) => DataType::Map(entries_field(arrow_type(key), arrow_type(value)), false),
-        SparkType::Struct(fields) => DataType::Struct(fields.iter().map(arrow_field).collect()),
+        SparkType::Struct(fields) => DataType::Struct(
+            fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect(),
+        ),
     }
 }
 

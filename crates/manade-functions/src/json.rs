@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, MapArray, StringViewArray, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use manade_events::datetime::Pattern;
+use manade_events::arrow_type;
 use manade_model::types::SparkType;
 use manade_model::{parse_fields, parse_type};
 use serde_json::{Number, Value};
@@ -43,14 +44,15 @@ pub(crate) static FUNCTIONS: &[Function] = &[
             Some(())
         })
     })
-    .doc("json_object_keys(json)", "The keys of an object; null if it is none."),
+    .doc("json_object_keys(json)", "The keys of an object; null if it is none.")
+    .differs("a key that occurs twice is there once"),
     Function::new("from_json", &[Text, Any, Any], Returns::Constants(from_json_type), from_json)
         .optional(1)
         .doc(
             "from_json(json, schema[, options])",
             "A struct, array or map of a schema such as 'a INT, b ARRAY<STRING>'; what does not fit is null.",
         )
-        .differs("options: timestampFormat, dateFormat; strict JSON only; field names become lower case"),
+        .differs("options: timestampFormat, dateFormat; strict JSON only"),
     Function::new("to_json", &[Any], TEXT, |args, _| {
         if !args[0].data_type().is_nested() {
             return exec_err!("to_json() takes a struct, an array or a map, not {}", types::name(args[0].data_type()));
@@ -267,18 +269,6 @@ fn schema_of(text: &str) -> Result<SparkType> {
     match schema {
         SparkType::Struct(_) | SparkType::Array(_) | SparkType::Map(..) => Ok(schema),
         _ => plan_err!("from_json() makes structs, arrays and maps: '{text}' is none"),
-    }
-}
-
-/// The Arrow type, names of fields in lower case.
-fn arrow_type(schema: &SparkType) -> DataType {
-    match schema {
-        SparkType::Struct(fields) => DataType::Struct(
-            fields.iter().map(|f| Field::new(f.name.to_lowercase(), arrow_type(&f.data_type), true)).collect(),
-        ),
-        SparkType::Array(item) => list_of(arrow_type(item)),
-        SparkType::Map(key, value) => map_of(arrow_type(key), arrow_type(value)),
-        other => types::arrow(other),
     }
 }
 

@@ -247,6 +247,7 @@ pub(crate) static FUNCTIONS: &[&Function] = &[
     &DECIMAL_MULTIPLY,
     &DECIMAL_DIVIDE,
     &DECIMAL_REMAINDER,
+    &DECIMAL_MEAN,
 ];
 
 macro_rules! decimal_function {
@@ -265,6 +266,27 @@ decimal_function!(DECIMAL_SUBTRACT, "decimal_subtract", Operator::Minus);
 decimal_function!(DECIMAL_MULTIPLY, "decimal_multiply", Operator::Multiply);
 decimal_function!(DECIMAL_DIVIDE, "decimal_divide", Operator::Divide);
 decimal_function!(DECIMAL_REMAINDER, "decimal_remainder", Operator::Modulo);
+
+/// A sum by a count, with four more places than the sum.
+static DECIMAL_MEAN: Function = Function::by(
+    "decimal_mean",
+    |given| Ok(given.to_vec()),
+    Returns::By(|given| match given {
+        [DataType::Decimal128(_, scale), DataType::Int64] => Ok(DataType::Decimal128(38, (scale + 4).min(38))),
+        _ => plan_err!("a mean needs a sum and a count"),
+    }),
+    |args, t| {
+        use arrow::array::AsArray;
+        let (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) = (args[0].data_type(), t) else {
+            return exec_err!("a mean of decimals needs their sum");
+        };
+        let (sums, counts) = (args[0].as_primitive::<Decimal128Type>(), crate::columns::longs(&args[1]));
+        numbers::<Decimal128Type>(sums.len(), t, |i| {
+            let count = counts.at(i).filter(|&count| count != 0)?;
+            divide(i256::from_i128(sums.at(i)?), i256::from_i128(count.into()), i32::from(to - from))?.to_i128()
+        })
+    },
+);
 
 /// Spark's result types (`org.apache.spark.sql.catalyst.expressions.BinaryArithmetic.resultDecimalType`).
 fn decimal_result(given: &[DataType], op: Operator) -> Result<DataType> {

@@ -97,6 +97,6 @@ impl TypePlanner for Types {
             return Ok(map.map(|t| Arc::new(Field::new("", t, true))));
         }
         let spark = manade_model::parse_type(&sql_type.to_string()).ok();
-        Ok(spark.map(|t| Arc::new(Field::new("", types::arrow(&t), true))))
+        Ok(spark.map(|t| Arc::new(Field::new("", manade_events::arrow_type(&t), true))))
     }
 }

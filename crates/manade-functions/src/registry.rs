@@ -295,6 +295,7 @@ pub static PLANNED: &[FunctionDoc] = &[
         "As explode, with the position from 0."
     ),
     planned!(Generator, "inline", ["inline_outer"], "inline(array of structs)", "One row a struct, its fields as columns."),
+    planned!(Generator, "json_tuple", [], "json_tuple(json, key, ...)", "Values of an object, as columns c0, c1, ..."),
     planned!(Generator, "stack", [], "stack(n, a, b, ...)", "The values as n rows."),
     planned!(
         Window,

@@ -238,7 +238,6 @@ pub(crate) static FUNCTIONS: &[Function] = &[
             })
         })
     })
-    .aliases(&["to_binary"])
     .doc("encode(text, charset)", "Bytes of a text.")
     .differs("charsets: UTF-8, US-ASCII, ISO-8859-1"),
     Function::new("levenshtein", &[Text, Text, Int], INT, |args, t| {
@@ -709,7 +708,7 @@ fn grouped_digits(
             let up = rest > unit - rest || rest == unit - rest && rest != 0 && q % 2 != 0;
             let scaled = (q + i128::from(up)) * 10_i128.pow((most - most.min(18)) as u32);
             let digits = format!("{:0>width$}", scaled.unsigned_abs(), width = most as usize + 1);
-            text.push_str(if scaled < 0 { "-" } else { "" });
+            text.push_str(if exact < 0 { "-" } else { "" });
             text.push_str(&digits[..digits.len() - most as usize]);
             text.push('.');
             text.push_str(&digits[digits.len() - most as usize..]);
@@ -719,8 +718,8 @@ fn grouped_digits(
     let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
     let (units, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let keep = fraction.len() - fraction[least as usize..].chars().rev().take_while(|&c| c == '0').count();
-    let zero = units.bytes().chain(fraction.bytes()).all(|b| b == b'0');
-    out.push_str(if zero { "" } else { sign });
+    // Java keeps the sign of what is rounded to nothing.
+    out.push_str(sign);
     let padded = format!("{units:0>whole$}");
     for (i, c) in padded.chars().enumerate() {
         if grouped && i > 0 && (padded.len() - i) % 3 == 0 {

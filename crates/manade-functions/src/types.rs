@@ -4,7 +4,6 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use datafusion::common::{Result, plan_err};
-use manade_model::types::SparkType;
 
 /// `timestamp`: microseconds, UTC.
 pub(crate) static TIMESTAMP: LazyLock<DataType> =
@@ -156,29 +155,5 @@ pub(crate) fn name(t: &DataType) -> String {
             format!("struct<{}>", fields.join(","))
         }
         other => other.to_string(),
-    }
-}
-
-/// The Arrow type of a Spark type; names of struct fields stay as written.
-pub(crate) fn arrow(t: &SparkType) -> DataType {
-    match t {
-        SparkType::Boolean => DataType::Boolean,
-        SparkType::Byte => DataType::Int8,
-        SparkType::Short => DataType::Int16,
-        SparkType::Int => DataType::Int32,
-        SparkType::Long => DataType::Int64,
-        SparkType::Float => DataType::Float32,
-        SparkType::Double => DataType::Float64,
-        SparkType::Decimal { precision, scale } => DataType::Decimal128(*precision, *scale as i8),
-        SparkType::String => DataType::Utf8View,
-        SparkType::Binary => DataType::BinaryView,
-        SparkType::Date(_) => DataType::Date32,
-        SparkType::Timestamp(_) => timestamp(),
-        SparkType::TimestampNtz(_) => timestamp_ntz(),
-        SparkType::Array(item) => list_of(arrow(item)),
-        SparkType::Map(key, value) => map_of(arrow(key), arrow(value)),
-        SparkType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|f| Field::new(&f.name, arrow(&f.data_type), true)).collect())
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion::logical_expr::sqlparser::ast::{Expr, Query, Statement};
+use datafusion::logical_expr::sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Query, Statement};
 use datafusion::logical_expr::sqlparser::dialect::{Dialect, SparkSqlDialect};
 use datafusion::logical_expr::sqlparser::keywords::Keyword;
 use datafusion::logical_expr::sqlparser::parser::{Parser, ParserError};
@@ -131,6 +131,16 @@ impl Dialect for Spark {
         true
     }
 
+    /// `extract(YEAROFWEEK FROM day)`.
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
+    /// `CAST(x AS STRUCT<a: INT>)`: sqlparser does not know Spark's nested types.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        nested_cast(parser).then(|| parse_nested_cast(parser))
+    }
+
     /// `a DIV b`, left-associative like `*`.
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
         parser.parse_keyword(Keyword::DIV).then(|| {
@@ -138,6 +148,60 @@ impl Dialect for Spark {
             Ok(Expr::BinaryOp { left: Box::new(expr.clone()), op: BinaryOperator::MyIntegerDivide, right })
         })
     }
+}
+
+/// Whether a CAST to an array, map or struct follows.
+fn nested_cast(parser: &Parser) -> bool {
+    let keyword = |n: usize| match &parser.peek_nth_token_ref(n).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    if !matches!(keyword(0), Keyword::CAST | Keyword::TRY_CAST) || parser.peek_nth_token_ref(1).token != Token::LParen {
+        return false;
+    }
+    let mut depth = 0;
+    for n in 1.. {
+        match &parser.peek_nth_token_ref(n).token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            Token::EOF => return false,
+            Token::Word(word) if depth == 1 && word.keyword == Keyword::AS => {
+                return matches!(keyword(n + 1), Keyword::ARRAY | Keyword::MAP | Keyword::STRUCT)
+                    && parser.peek_nth_token_ref(n + 2).token == Token::Lt;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            return false;
+        }
+    }
+    false
+}
+
+/// The type is kept as its text, in which a pipeline file would write it too.
+fn parse_nested_cast(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let kind = if parser.parse_keyword(Keyword::TRY_CAST) { CastKind::TryCast } else { CastKind::Cast };
+    if kind == CastKind::Cast {
+        parser.expect_keyword(Keyword::CAST)?;
+    }
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(parser.parse_expr()?);
+    parser.expect_keyword(Keyword::AS)?;
+    let (mut text, mut depth) = (String::new(), 0);
+    loop {
+        let next = parser.next_token();
+        match &next.token {
+            Token::RParen if depth == 0 => break,
+            Token::EOF => return parser.expected("`)` behind the type", next),
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+        text.push_str(&next.token.to_string());
+        text.push(' ');
+    }
+    let data_type = DataType::Custom(ObjectName::from(vec![Ident::new(text.trim_end())]), Vec::new());
+    Ok(Expr::Cast { kind, expr, data_type, array: false, format: None })
 }
 
 /// Tokens in which a number keeps its type suffix: `1.5D`, `3L`, `2BD`.

@@ -24,9 +24,6 @@ SELECT id, digits::int AS int, n::string AS text, at::date AS day, '12'::decimal
 -- query: lenient_casts
 SELECT id, try_cast(digits AS INT) AS int, try_cast(stamp AS TIMESTAMP) AS moment FROM events;
 
--- query: lenient_number_patterns
-SELECT id, try_to_number(digits, '999') AS number FROM events;
-
 -- query: implicit
 SELECT id, digits + 1 AS sum, digits * n AS product, concat(n, ':', flag, ':', day) AS text, substring(n, 1, 2) AS part, length(n) AS length, upper(flag) AS upper, coalesce(n, 'none') AS mixed, if(flag, 1, 2.5) AS widened FROM events;
 

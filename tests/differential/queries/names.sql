@@ -7,6 +7,7 @@ SELECT date, delay + 1, delay / 2, upper(origin), concat(origin, '-', destinatio
 FROM events WHERE delay > 450;
 
 -- query: unaliased_aggregates
+-- approximate: approx_count_distinct(destination) 0.06
 SELECT origin, count(*), count(delay), count(DISTINCT destination), sum(delay), avg(delay), min(delay), max(distance), sum(delay + 1), avg(delay) / 2, sum(delay) FILTER (WHERE delay > 0),
        max_by(destination, delay * 10000 + distance), count_if(delay > 15), round(avg(delay), 2), sum(CASE WHEN delay > 15 THEN 1 ELSE 0 END), percentile_approx(delay, 0.5), stddev(delay), approx_count_distinct(destination)
 FROM events GROUP BY origin;

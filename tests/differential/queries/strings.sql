@@ -48,9 +48,6 @@ SELECT id, hash(flag, small, day, at) AS hash, xxhash64(flag, tiny, day, at) AS 
 -- query: formatting
 SELECT id, format_number(d, 2) AS format_number, format_number(n, 0) AS grouped, format_string('%s has %d', name, n) AS format_string, printf('%5.2f|%05d|%x', CAST(rate AS DOUBLE), small, abs(tiny)) AS printf FROM events WHERE abs(d) < 1e12;
 
--- query: number_patterns
-SELECT id, to_number('12,454.8', '99,999.9') AS to_number, to_char(small, 'S99999') AS to_char FROM events WHERE small IS NOT NULL;
-
 -- query: urls
 SELECT id, parse_url(url, 'HOST') AS host, parse_url(url, 'PATH') AS path, parse_url(url, 'QUERY') AS query, parse_url(url, 'PROTOCOL') AS protocol, parse_url(url, 'REF') AS ref, parse_url(url, 'QUERY', 'x') AS x, parse_url(url, 'USERINFO') AS userinfo FROM events WHERE url <> 'not a url';
 

@@ -36,9 +36,6 @@ SELECT id, from_utc_timestamp(at, 'Europe/Paris') AS paris, to_utc_timestamp(at,
 -- query: makers
 SELECT id, make_date(2000 + tiny % 20, 1 + abs(small) % 14, 1 + abs(n) % 30) AS make_date, make_timestamp(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS make_timestamp, make_date(2023, 2, 29) AS none FROM events;
 
--- query: now
-SELECT id, current_date() >= DATE '2020-01-01' AS today, current_timestamp() > at AS passed, now() > at AS passed_too, current_timezone() AS zone, curdate() = current_date AS same FROM events WHERE id < 20;
-
 -- query: of_null_times
 SELECT id, date_trunc('nonsense', at) AS unknown, trunc(day, 'nonsense') AS none, next_day(day, 'nope') AS nope, to_date('2024-13-45') AS no_date, last_day(NULL) AS nothing FROM events WHERE id < 20 OR day IS NULL OR at IS NULL;
 
@@ -50,6 +47,3 @@ SELECT id, try_make_timestamp(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS mad
 
 -- query: lenient_dates
 SELECT id, try_to_date(stamp, 'yyyy-MM-dd') AS date FROM events;
-
--- query: local_now
-SELECT id, localtimestamp() > wall AS passed FROM events;

@@ -30,10 +30,6 @@ SELECT session_window(date, '3 hours') AS session, origin, count(*) AS flights, 
 -- emit: final
 SELECT session_window.start AS start, session_window.end AS end, origin, destination, count(*) AS flights, max(delay) AS worst, first(delay) AS first_delay FROM events GROUP BY session_window(date, '12 hours'), origin, destination;
 
--- query: far_session_dynamic
--- emit: final
-SELECT session_window(date, CASE WHEN origin = 'HNL' THEN '30 minutes' ELSE '2 hours' END) AS session, origin, count(*) AS flights FROM events WHERE origin IN ('HNL', 'SAN') GROUP BY 1, 2;
-
 -- query: far_having
 -- emit: final
 SELECT window(date, '1 day') AS day, origin, count(*) AS flights FROM events GROUP BY window(date, '1 day'), origin HAVING count(*) > 10;

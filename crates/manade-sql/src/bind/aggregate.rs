@@ -118,12 +118,31 @@ impl Binder<'_> {
         let (args, distinct) = self.aggregate_args(&inner, name, function, at)?;
         let nulls = null_treatment(function);
         let distinct = distinct && !matches!(name, "min" | "max" | "first" | "last" | "any_value");
+        if matches!(name, "avg" | "mean" | "try_avg") && !distinct && matches!(args[..], [Typed { data_type: DataType::Decimal128(..), .. }]) {
+            return self.decimal_mean(args, filter, at);
+        }
+        // DataFusion's take nulls within arrays and structs for the greatest values, Spark for the least.
+        let (name, args) = match (name, &args[..]) {
+            ("min", [x]) if x.data_type.is_nested() => ("min_by", vec![x.clone(), x.clone()]),
+            ("max", [x]) if x.data_type.is_nested() => ("max_by", vec![x.clone(), x.clone()]),
+            _ => (name, args),
+        };
         let (call, data_type) = if distinct || ENTRY_FUNCTIONS.contains(&name) {
             self.entry_call(name, args, distinct, filter, at)?
         } else {
             self.folded_call(name, args, filter, nulls, at)?
         };
         Ok(self.aggregate_column(call, data_type))
+    }
+
+    /// Rounded as Spark rounds, where DataFusion cuts off.
+    fn decimal_mean(&mut self, args: Vec<Typed>, filter: Option<Expr>, at: Location) -> Bind<Typed> {
+        let DataType::Decimal128(precision, scale) = args[0].data_type else { return Ok(Typed::refused()) };
+        let (sum, sum_type) = self.folded_call("sum", args.clone(), filter.clone(), None, at)?;
+        let (count, count_type) = self.folded_call("count", args, filter, None, at)?;
+        let (sum, count) = (self.aggregate_column(sum, sum_type), self.aggregate_column(count, count_type));
+        let mean = self.call("decimal_mean", vec![sum, count], at)?;
+        self.cast(mean, &DataType::Decimal128((precision + 4).min(38), (scale + 4).min(38)), at)
     }
 
     /// Equal calls share a column.

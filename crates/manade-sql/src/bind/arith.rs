@@ -53,6 +53,30 @@ impl Binder<'_> {
         Ok(Typed::new(plain_cast(typed.expr, target), target.clone()))
     }
 
+    /// As Spark's ANSI cast, null where that is an error: no text with decimals and no number out of range is an integer.
+    pub fn try_cast(&mut self, typed: Typed, target: &DataType, at: Location) -> Bind<Typed> {
+        let from = typed.data_type.clone();
+        let cast = self.cast(typed.clone(), target, at)?;
+        let bounds = match target {
+            DataType::Int8 => (f64::from(i8::MIN), f64::from(i8::MAX) + 1.0),
+            DataType::Int16 => (f64::from(i16::MIN), f64::from(i16::MAX) + 1.0),
+            DataType::Int32 => (f64::from(i32::MIN), f64::from(i32::MAX) + 1.0),
+            DataType::Int64 => (-9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0),
+            _ => return Ok(cast),
+        };
+        let fits = if is_string(&from) {
+            let pattern = super::literal::string(r"^\s*[+-]?[0-9]+\s*$");
+            self.call("rlike", vec![typed, pattern], at)?.expr
+        } else if is_number(&from) {
+            let number = self.cast(typed, &DataType::Float64, at)?.expr;
+            // Fractions are cut off, so that -128.9 is a tinyint.
+            number.clone().gt(lit(bounds.0 - 1.0)).or(number.clone().eq(lit(bounds.0))).and(number.lt(lit(bounds.1)))
+        } else {
+            return Ok(cast);
+        };
+        Ok(Typed::new(super::expr::when(fits, cast.expr), target.clone()))
+    }
+
     /// Spark's types and its null for a zero divisor come from manade-functions.
     fn numbers(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
         let operand = |typed: &Typed, name: &str| match &typed.expr {
@@ -93,10 +117,8 @@ impl Binder<'_> {
         let (a, b) = (left.data_type.clone(), right.data_type.clone());
         match (&a, op, &b) {
             (DataType::Date32, Operator::Plus | Operator::Minus, days) if days.is_integer() => {
-                let number = plain_cast(plain_cast(left.expr, &DataType::Int32), &DataType::Int64);
-                let days = plain_cast(right.expr, &DataType::Int64);
-                let moved = plain_cast(join(number, op, days), &DataType::Int32);
-                return Ok(Typed::new(plain_cast(moved, &DataType::Date32), DataType::Date32));
+                let name = if op == Operator::Plus { "date_add" } else { "date_sub" };
+                return self.call(name, vec![left, right], at);
             }
             (days, Operator::Plus, DataType::Date32) if days.is_integer() => return self.times(right, op, left, at),
             (DataType::Interval(_), Operator::Plus, DataType::Date32 | DataType::Timestamp(..)) => {

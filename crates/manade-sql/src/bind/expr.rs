@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{Case, InList, Like};
 use datafusion::logical_expr::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CeilFloorKind, Expr as Sql, Ident, Spanned, Subscript, TrimWhereField,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Sql, Ident, Spanned, Subscript, TrimWhereField,
     UnaryOperator, ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::{Location, Span};
@@ -72,13 +72,15 @@ impl Binder<'_> {
                 Ok(negate(*negated, boolean(low.expr.and(high.expr))))
             }
             Sql::InList { expr, list, negated } => self.in_list(cx, expr, list, *negated),
-            Sql::Like { negated, any: false, expr, pattern, escape_char } => {
+            Sql::Like { negated, any, expr, pattern, escape_char } => {
                 let escape = escape_char.clone().and_then(ValueWithSpan::into_string);
-                self.like(cx, *negated, expr, pattern, escape, false)
+                let like = self.likes(cx, expr, pattern, *any, escape.as_deref(), false)?;
+                Ok(negate(*negated, like))
             }
-            Sql::ILike { negated, any: false, expr, pattern, escape_char } => {
+            Sql::ILike { negated, any, expr, pattern, escape_char } => {
                 let escape = escape_char.clone().and_then(ValueWithSpan::into_string);
-                self.like(cx, *negated, expr, pattern, escape, true)
+                let like = self.likes(cx, expr, pattern, *any, escape.as_deref(), true)?;
+                Ok(negate(*negated, like))
             }
             Sql::RLike { negated, expr, pattern, .. } => {
                 let value = self.expr_as(cx, expr, &DataType::Utf8View)?;
@@ -89,10 +91,13 @@ impl Binder<'_> {
             Sql::Case { operand, conditions, else_result, .. } => {
                 self.case(cx, operand.as_deref(), conditions, else_result.as_deref())
             }
-            Sql::Cast { expr, data_type, .. } => {
+            Sql::Cast { kind, expr, data_type, .. } => {
                 let value = self.expr(cx, expr)?;
                 let target = self.data_type(data_type, start(sql))?;
-                self.cast(value, &target, start(sql))
+                match kind {
+                    CastKind::TryCast | CastKind::SafeCast => self.try_cast(value, &target, start(sql)),
+                    _ => self.cast(value, &target, start(sql)),
+                }
             }
             _ => self.special(cx, sql),
         }
@@ -185,7 +190,7 @@ impl Binder<'_> {
             return Ok(Typed::refused());
         };
         if matches!(base.data_type, DataType::List(_)) {
-            let field = Typed::new(lit(field.name().as_str()), DataType::Utf8);
+            let field = super::literal::string(field.name().clone());
             return self.call("list_field", vec![base, field], name.span.start);
         }
         let expr = datafusion::functions::core::expr_fn::get_field(base.expr, field.name().as_str());
@@ -385,16 +390,43 @@ impl Binder<'_> {
         Ok(boolean(Expr::InList(InList::new(Box::new(value.expr), list, negated))))
     }
 
+    /// `x LIKE p`, `x LIKE ANY (p, q)`, `x LIKE ALL (p, q)`.
+    fn likes(
+        &mut self,
+        cx: &Context<'_>,
+        value: &Sql,
+        pattern: &Sql,
+        any: bool,
+        escape: Option<&str>,
+        any_case: bool,
+    ) -> Bind<Typed> {
+        let (patterns, join): (Vec<Sql>, fn(Expr, Expr) -> Expr) = match pattern {
+            Sql::Tuple(patterns) if any => (patterns.clone(), Expr::or),
+            Sql::Nested(pattern) if any => (vec![pattern.as_ref().clone()], Expr::or),
+            Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("all") => {
+                (self.arguments(function, start(pattern))?, Expr::and)
+            }
+            one => (vec![one.clone()], Expr::and),
+        };
+        let mut all = Vec::new();
+        for pattern in &patterns {
+            all.push(self.like(cx, value, pattern, escape, any_case)?.expr);
+        }
+        match all.into_iter().reduce(join) {
+            Some(like) => Ok(boolean(like)),
+            None => Err(self.refuse_plain(start(pattern), "LIKE takes a pattern")),
+        }
+    }
+
     fn like(
         &mut self,
         cx: &Context<'_>,
-        negated: bool,
         value: &Sql,
         pattern: &Sql,
-        escape: Option<String>,
+        escape: Option<&str>,
         any_case: bool,
     ) -> Bind<Typed> {
-        let escape = match escape.as_deref().map(|escape| escape.chars().collect::<Vec<_>>()).as_deref() {
+        let escape = match escape.map(|escape| escape.chars().collect::<Vec<_>>()).as_deref() {
             None | Some(['\\']) => None,
             Some([one]) => Some(*one),
             Some(_) => return Err(self.refuse_plain(start(pattern), "ESCAPE takes one character")),
@@ -404,7 +436,7 @@ impl Binder<'_> {
         if let (Some(escape), Expr::Literal(text, _)) = (escape, &pattern.expr) {
             pattern.expr = lit(backslashed(&text.to_string(), escape));
         }
-        Ok(boolean(Expr::Like(Like::new(negated, Box::new(value.expr), Box::new(pattern.expr), None, any_case))))
+        Ok(boolean(Expr::Like(Like::new(false, Box::new(value.expr), Box::new(pattern.expr), None, any_case))))
     }
 
     fn case(
@@ -532,17 +564,24 @@ impl Binder<'_> {
     }
 }
 
-/// The name that Spark gives a part of `struct(...)`: its alias, the last part of a path, else its number.
+/// A part of `struct(...)` under the name that Spark gives it.
 fn struct_part(value: &Sql, number: usize) -> (String, &Sql) {
     match value {
         Sql::Named { expr, name } => (name.value.clone(), expr),
-        Sql::Identifier(name) => (name.value.clone(), value),
-        Sql::CompoundIdentifier(names) if !names.is_empty() => (names[names.len() - 1].value.clone(), value),
-        Sql::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-            Some(AccessExpr::Dot(Sql::Identifier(name))) => (name.value.clone(), value),
-            _ => (format!("col{number}"), value),
+        _ => (own_name(value).unwrap_or_else(|| format!("col{number}")), value),
+    }
+}
+
+/// The last name of a path.
+pub fn own_name(value: &Sql) -> Option<String> {
+    match value {
+        Sql::Identifier(name) => Some(name.value.clone()),
+        Sql::CompoundIdentifier(names) => names.last().map(|name| name.value.clone()),
+        Sql::CompoundFieldAccess { access_chain, .. } => match access_chain.last()? {
+            AccessExpr::Dot(Sql::Identifier(name)) => Some(name.value.clone()),
+            _ => None,
         },
-        _ => (format!("col{number}"), value),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{Expr, ReturnFieldArgs, ScalarUDF, Volatility, lit};
 use datafusion::scalar::ScalarValue;
 
-use super::expr::{Context, start};
+use super::expr::{Context, own_name, start};
 use super::scope::Typed;
 use super::{Bind, Binder};
 use crate::types::{spark_name, timestamp};
@@ -23,8 +23,11 @@ const CLOCKS: [&str; 7] =
 /// Arguments of one type, which is the result's.
 const UNIFORM: [&str; 6] = ["coalesce", "nvl", "ifnull", "greatest", "least", "array"];
 
-pub const GENERATORS: [&str; 7] =
-    ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack"];
+/// With three arguments, the first is a unit.
+const MOVES: [&str; 6] = ["timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff"];
+
+pub const GENERATORS: [&str; 8] =
+    ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
 
 impl Binder<'_> {
     pub fn function(&mut self, cx: &Context<'_>, function: &Function) -> Bind<Typed> {
@@ -65,9 +68,35 @@ impl Binder<'_> {
         if sql_args.iter().any(|arg| matches!(arg, Sql::Lambda(_))) {
             return self.higher_order(cx, &name, &sql_args, at);
         }
-        let args = sql_args.iter().map(|arg| self.expr(cx, arg)).collect::<Vec<_>>();
+        let mut args = Vec::new();
+        for (i, arg) in sql_args.iter().enumerate() {
+            args.push(match arg {
+                // `timestampdiff(HOUR, a, b)`: a unit, not a column.
+                Sql::Identifier(unit) if i == 0 && sql_args.len() == 3 && MOVES.contains(&name.as_str()) => {
+                    Ok(super::literal::string(unit.value.to_lowercase()))
+                }
+                arg => self.expr(cx, arg),
+            });
+        }
         let args = args.into_iter().collect::<Bind<Vec<_>>>()?;
-        self.scalar(&name, args, at)
+        let name = match name.as_str() {
+            "dateadd" | "date_add" if args.len() == 3 => "timestampadd",
+            "datediff" | "date_diff" if args.len() == 3 => "timestampdiff",
+            other => other,
+        };
+        let typed = self.scalar(name, args, at)?;
+        if name == "arrays_zip" { self.zipped(typed, &sql_args, at) } else { Ok(typed) }
+    }
+
+    /// The structs of `arrays_zip` have their fields named as the arguments are.
+    fn zipped(&mut self, typed: Typed, args: &[Sql], at: Location) -> Bind<Typed> {
+        let DataType::List(item) = &typed.data_type else { return Ok(typed) };
+        let DataType::Struct(fields) = item.data_type() else { return Ok(typed) };
+        let named = fields.iter().zip(args).enumerate().map(|(i, (field, arg))| {
+            Field::new(own_name(arg).unwrap_or_else(|| i.to_string()), field.data_type().clone(), true)
+        });
+        let target = DataType::List(Arc::new(Field::new_list_field(DataType::Struct(named.collect()), true)));
+        self.cast(typed, &target, at)
     }
 
     /// The positional arguments.
@@ -141,7 +170,7 @@ impl Binder<'_> {
                     let Expr::Literal(name, _) = &pair[0].expr else {
                         return Err(self.refuse_plain(at, "field names of named_struct are literals"));
                     };
-                    fields.push((name.to_string().to_lowercase(), pair[1].clone()));
+                    fields.push((name.to_string(), pair[1].clone()));
                 }
                 Ok(Some(structure(fields.into_iter())))
             }

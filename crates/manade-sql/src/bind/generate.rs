@@ -31,7 +31,7 @@ impl Binder<'_> {
             return Err(self.refuse(
                 at,
                 format!("`{}` does not make rows", view.lateral_view),
-                "LATERAL VIEW takes explode, posexplode, inline or stack",
+                "LATERAL VIEW takes explode, posexplode, inline, stack or json_tuple",
             ));
         };
         let (mut relation, width) = self.generate(relation, &name, view.outer, &args, at)?;
@@ -154,6 +154,7 @@ impl Binder<'_> {
         };
         let (kind, typed) = match args {
             _ if kind == "stack" => ("inline", self.stacked(&cx, args, at)?),
+            [json, keys @ ..] if kind == "json_tuple" => ("inline", self.json_tuple(&cx, json, keys, at)?),
             [arg] => (kind, self.expr(&cx, arg)?),
             _ => return Err(self.refuse_plain(at, format!("`{name}` takes one array or map"))),
         };
@@ -208,6 +209,23 @@ impl Binder<'_> {
         let plan = self.project(plan, items, &relation.hidden, at)?;
         let scope = super::scope::Scope { columns };
         Ok((Relation { plan, scope, kind: relation.kind, hidden: relation.hidden, order: None }, width))
+    }
+
+    /// `json_tuple(json, 'a', 'b')` as an array of one struct.
+    fn json_tuple(&mut self, cx: &Context<'_>, json: &Sql, keys: &[Sql], at: Location) -> Bind<Typed> {
+        let json = self.expr(cx, json)?;
+        let mut fields = Vec::new();
+        for (i, key) in keys.iter().enumerate() {
+            let Expr::Literal(key, _) = self.expr(cx, key)?.expr else {
+                return Err(self.refuse_plain(start(key), "the keys of `json_tuple` are literals"));
+            };
+            let path = super::literal::string(format!("$['{key}']"));
+            fields.push((format!("c{i}"), self.call("get_json_object", vec![json.clone(), path], at)?));
+        }
+        if fields.is_empty() {
+            return Err(self.refuse_plain(at, "`json_tuple` takes a JSON text and keys"));
+        }
+        self.scalar("array", vec![structure(fields.into_iter())], at)
     }
 
     /// `stack(n, a, b, ...)` as an array of n structs.

@@ -1,11 +1,9 @@
 //! Literals, intervals and type names.
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, IntervalMonthDayNano, TimeUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::logical_expr::lit;
 use datafusion::logical_expr::sqlparser::ast::{
-    ArrayElemTypeDef, DataType as SqlType, DateTimeField, ExactNumberInfo, Expr as Sql, Interval, TypedString, Value,
+    DataType as SqlType, DateTimeField, ExactNumberInfo, Expr as Sql, Interval, TypedString, Value,
     ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
@@ -21,7 +19,7 @@ const MICROS: i64 = 1_000_000;
 impl Binder<'_> {
     pub fn value(&mut self, value: &ValueWithSpan) -> Bind<Typed> {
         match &value.value {
-            Value::Number(digits, _) => self.number(digits, value.span.start),
+            Value::Number(digits, long) => self.number(&suffixed(digits, *long), value.span.start),
             Value::Boolean(value) => Ok(Typed::new(lit(*value), DataType::Boolean)),
             Value::Null => Ok(Typed::refused()),
             Value::HexStringLiteral(hex) => {
@@ -50,7 +48,9 @@ impl Binder<'_> {
     /// `-128Y` and `-9223372036854775808` are one literal each.
     pub fn negative_number(&mut self, value: &ValueWithSpan) -> Bind<Option<Typed>> {
         match &value.value {
-            Value::Number(digits, _) => self.number(&format!("-{digits}"), value.span.start).map(Some),
+            Value::Number(digits, long) => {
+                self.number(&format!("-{}", suffixed(digits, *long)), value.span.start).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -131,25 +131,12 @@ impl Binder<'_> {
             SqlType::Date => DataType::Date32,
             SqlType::Timestamp(..) => timestamp(),
             SqlType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
-            SqlType::Array(
-                ArrayElemTypeDef::AngleBracket(item)
-                | ArrayElemTypeDef::SquareBracket(item, _)
-                | ArrayElemTypeDef::Parenthesis(item),
-            ) => DataType::List(Arc::new(Field::new_list_field(self.data_type(item, at)?, true))),
-            SqlType::Map(key, value) => {
-                let fields = vec![
-                    Field::new("key", self.data_type(key, at)?, false),
-                    Field::new("value", self.data_type(value, at)?, true),
-                ];
-                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(fields.into()), false)), false)
-            }
-            SqlType::Struct(fields, _) => {
-                let mut typed = Vec::new();
-                for field in fields {
-                    let name = field.field_name.as_ref().map_or_else(String::new, |name| name.value.to_lowercase());
-                    typed.push(Field::new(name, self.data_type(&field.field_type, at)?, true));
+            // As the parser's hook for CAST leaves it.
+            SqlType::Custom(name, _) if name.to_string().contains('<') => {
+                match manade_model::parse_type(&name.to_string()) {
+                    Ok(spark) => manade_events::arrow_type(&spark),
+                    Err(error) => return Err(self.refuse_plain(at, error.to_string())),
                 }
-                DataType::Struct(typed.into())
             }
             SqlType::Custom(name, _) => match name.to_string().to_lowercase().as_str() {
                 "byte" => DataType::Int8,
@@ -211,6 +198,11 @@ pub fn interval_of(text: &str) -> Option<IntervalMonthDayNano> {
 pub fn micros_of(interval: IntervalMonthDayNano) -> Option<i64> {
     (interval.months == 0).then_some(())?;
     i64::from(interval.days).checked_mul(86_400 * MICROS)?.checked_add(interval.nanoseconds / 1000)
+}
+
+/// sqlparser takes the L of a bigint off and remembers it.
+fn suffixed(digits: &str, long: bool) -> String {
+    if long { format!("{digits}L") } else { digits.to_owned() }
 }
 
 fn decimal_micros(text: &str) -> Option<i64> {

@@ -1,5 +1,6 @@
 //! SELECT: its clauses in the order in which they act.
 
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Column;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::sqlparser::ast::{
@@ -15,6 +16,7 @@ use super::query::{Kind, Order, Ordering, Relation};
 use super::scope::{Scope, ScopeColumn, Typed};
 use super::window::path_of;
 use super::{Bind, Binder};
+use crate::types::spark_name;
 
 /// One output column.
 pub struct Item {
@@ -207,15 +209,19 @@ impl Binder<'_> {
             .cloned()
             .collect();
         for name in &excepted {
-            if !scope.columns.iter().any(|column| column.name == name.value.to_lowercase()) {
-                let hint = scope.hint(std::slice::from_ref(name));
-                self.report(name.span.start, format!("unknown column `{}`", name.value), hint);
+            match scope.columns.iter().find(|column| column.name == name.value.to_lowercase()) {
+                // Read, so that it stays known once the schema holds only what is read.
+                Some(column) => self.reads.extend(column.path.clone()),
+                None => {
+                    let hint = scope.hint(std::slice::from_ref(name));
+                    self.report(name.span.start, format!("unknown column `{}`", name.value), hint);
+                }
             }
         }
         if let Some((qualifier, at)) = &qualifier
             && !scope.has_relation(qualifier)
         {
-            return Err(self.refuse_plain(*at, format!("unknown table `{qualifier}`")));
+            return self.struct_wildcard(scope, qualifier, *at);
         }
         let mut items = Vec::new();
         for column in &scope.columns {
@@ -232,6 +238,23 @@ impl Binder<'_> {
             items.push(Item { shown: column.shown.clone(), typed: column.typed(Span::new(at, at)), at });
         }
         Ok(items)
+    }
+
+    /// `user.*` of a struct column.
+    fn struct_wildcard(&mut self, scope: &Scope, name: &str, at: Location) -> Bind<Vec<Item>> {
+        if !scope.columns.iter().any(|column| column.name == name) {
+            return Err(self.refuse_plain(at, format!("unknown table `{name}`")));
+        }
+        let ident = |name: &str| Ident::with_span(Span::new(at, at), name);
+        let column = self.name(&Context::new(scope, "SELECT"), &[ident(name)])?;
+        let DataType::Struct(fields) = column.data_type.clone() else {
+            return Err(self.refuse_plain(at, format!("`{name}` is a {}, not a struct", spark_name(&column.data_type))));
+        };
+        let field = |field: &FieldRef| {
+            let typed = self.fields(column.clone(), &[ident(field.name())])?;
+            Ok(Item { shown: field.name().clone(), typed, at })
+        };
+        fields.iter().map(field).collect()
     }
 
     /// GROUP BY, with ordinals and aliases replaced by what they stand for.
