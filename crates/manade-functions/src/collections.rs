@@ -37,7 +37,6 @@ pub(crate) const GET: Function = Function::by(
 pub(crate) static FUNCTIONS: &[Function] = &[
     GET,
     Function::by("array", same_or_none, Returns::By(|given| Ok(list_of(common(given)?))), array)
-        .aliases(&["make_array"])
         .doc("array(a, b, ...)", "An array of values of one type."),
     Function::by("array_contains", with_item, BOOLEAN, |args, _| {
         let list = args[0].as_list::<i32>();

@@ -9,8 +9,8 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
-use manade_events::datetime::Pattern;
 use manade_events::arrow_type;
+use manade_events::datetime::Pattern;
 use manade_model::types::SparkType;
 use manade_model::{parse_fields, parse_type};
 use serde_json::{Number, Value};
@@ -112,7 +112,8 @@ fn get_json_object(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
         }
         let steps = last.as_ref()?.1.as_ref()?;
         let value = parse(text)?;
-        match find(&value, steps) {
+        let found = if steps.is_empty() { Found::One(&value) } else { find(&value, steps) };
+        match found {
             Found::One(Value::String(text)) => out.push_str(text),
             Found::One(value) => write_json(value, out),
             Found::Many(values) => match values.as_slice() {

@@ -41,7 +41,13 @@ const LIST_FIELD: Function =
         let DataType::List(field) = t else { return exec_err!("not a list: {t}") };
         let elements = list.values().as_struct();
         let values = match elements.column_by_name(name) {
-            Some(values) => make_array(values.to_data().into_builder().nulls(NullBuffer::union(elements.nulls(), values.logical_nulls().as_ref())).build()?),
+            Some(values) => make_array(
+                values
+                    .to_data()
+                    .into_builder()
+                    .nulls(NullBuffer::union(elements.nulls(), values.logical_nulls().as_ref()))
+                    .build()?,
+            ),
             None => new_null_array(field.data_type(), elements.len()),
         };
         Ok(Arc::new(ListArray::try_new(Arc::clone(field), list.offsets().clone(), values, list.nulls().cloned())?))
@@ -52,10 +58,10 @@ fn list_field_type(given: &[DataType], constants: &[Option<&ScalarValue>]) -> Re
         return plan_err!("an array of structs and a field's name are needed");
     };
     let name = name.to_string();
-    match fields.iter().find(|field| *field.name() == name) {
-        Some(field) => Ok(list_of(field.data_type().clone())),
-        None => plan_err!("there is no field {name}"),
-    }
+    let Some(field) = fields.iter().find(|field| *field.name() == name) else {
+        return plan_err!("there is no field {name}");
+    };
+    Ok(list_of(field.data_type().clone()))
 }
 
 pub(crate) static FUNCTIONS: &[Function] = &[

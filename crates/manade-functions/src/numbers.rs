@@ -453,7 +453,7 @@ fn hex(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     })
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let mut digits = text.bytes().map(|b| char::from(b).to_digit(16).map(|d| d as u8));
     let mut out = Vec::with_capacity(text.len().div_ceil(2));
     if text.len() % 2 == 1 {

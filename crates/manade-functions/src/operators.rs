@@ -213,8 +213,7 @@ static DIVIDE: Function =
             let divisor = b.at(i).filter(|&b| b != 0.0)?;
             Some(a.at(i)? / divisor)
         })
-    })
-    .doc("a / b", "Division of doubles or decimals, never of integers; null if b is 0.");
+    });
 
 /// Integer division: towards zero, of longs.
 static DIV: Function = Function::new("div", &[Arg::Number, Arg::Number], Returns::Is(|| DataType::Int64), div)
@@ -271,9 +270,11 @@ decimal_function!(DECIMAL_REMAINDER, "decimal_remainder", Operator::Modulo);
 static DECIMAL_MEAN: Function = Function::by(
     "decimal_mean",
     |given| Ok(given.to_vec()),
-    Returns::By(|given| match given {
-        [DataType::Decimal128(_, scale), DataType::Int64] => Ok(DataType::Decimal128(38, (scale + 4).min(38))),
-        _ => plan_err!("a mean needs a sum and a count"),
+    Returns::By(|given| {
+        let [DataType::Decimal128(_, scale), DataType::Int64] = given else {
+            return plan_err!("a mean needs a sum and a count");
+        };
+        Ok(DataType::Decimal128(38, (scale + 4).min(38)))
     }),
     |args, t| {
         use arrow::array::AsArray;

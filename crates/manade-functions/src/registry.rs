@@ -104,8 +104,13 @@ pub fn documented() -> &'static [FunctionDoc] {
             line: l.line,
             difference: None,
         });
-        let mut all: Vec<_> =
-            scalars.chain(borrowed).chain(lambdas).chain(renamed).chain(aggregates).chain(PLANNED.iter().cloned()).collect();
+        let mut all: Vec<_> = scalars
+            .chain(borrowed)
+            .chain(lambdas)
+            .chain(renamed)
+            .chain(aggregates)
+            .chain(PLANNED.iter().cloned())
+            .collect();
         all.sort_by_key(|doc| (doc.kind, doc.name));
         all
     });
@@ -179,7 +184,8 @@ static BORROWED: &[Borrowed] = &[
         "format_string",
         ["printf"],
         "format_string(format, a, ...)",
-        "Text in printf's style."
+        "Text in printf's style.",
+        Some("%f rounds the double itself, Java its shortest decimals")
     ),
     borrowed!(spark::string::soundex, "soundex", [], "soundex(text)", "Soundex code of a text."),
     borrowed!(spark::string::elt, "elt", [], "elt(n, a, b, ...)", "The n-th of the other arguments."),
@@ -294,7 +300,13 @@ pub static PLANNED: &[FunctionDoc] = &[
         "posexplode(array or map)",
         "As explode, with the position from 0."
     ),
-    planned!(Generator, "inline", ["inline_outer"], "inline(array of structs)", "One row a struct, its fields as columns."),
+    planned!(
+        Generator,
+        "inline",
+        ["inline_outer"],
+        "inline(array of structs)",
+        "One row a struct, its fields as columns."
+    ),
     planned!(Generator, "json_tuple", [], "json_tuple(json, key, ...)", "Values of an object, as columns c0, c1, ..."),
     planned!(Generator, "stack", [], "stack(n, a, b, ...)", "The values as n rows."),
     planned!(
@@ -311,5 +323,11 @@ pub static PLANNED: &[FunctionDoc] = &[
         "session_window(time, gap)",
         "Windows that end when nothing has come for a gap."
     ),
-    planned!(Window, "window_time", [], "window_time(window)", "The last microsecond of a window, to group it again by."),
+    planned!(
+        Window,
+        "window_time",
+        [],
+        "window_time(window)",
+        "The last microsecond of a window, to group it again by."
+    ),
 ];

@@ -21,7 +21,7 @@ const BYTES: Returns = Returns::Is(|| DataType::BinaryView);
 pub(crate) const SUBSTRING: Function =
     Function::new("substring", &[TextOrBytes, Int, Int], Returns::Like(0), substring)
         .optional(1)
-        .aliases(&["substr", "mid"])
+        .aliases(&["substr"])
         .doc(
             "substring(text, position[, length])",
             "Part of a text or binary; a negative position counts from the end.",
@@ -240,6 +240,23 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .doc("encode(text, charset)", "Bytes of a text.")
     .differs("charsets: UTF-8, US-ASCII, ISO-8859-1"),
+    Function::new("to_binary", &[Text, Text], BYTES, |args, _| {
+        let text = strings(&args[0]);
+        bytes(text.len(), |i| {
+            let text = text.at(i)?;
+            let format = args.get(1).map_or(Some("hex"), |formats| strings(formats).at(i))?;
+            match format.to_lowercase().as_str() {
+                "hex" => crate::numbers::unhex(text),
+                "base64" => unbase64(text),
+                "utf8" | "utf-8" => Some(text.as_bytes().to_vec()),
+                _ => None,
+            }
+        })
+    })
+    .optional(1)
+    .aliases(&["try_to_binary"])
+    .doc("to_binary(text[, format])", "Bytes that a text stands for: hex, base64 or utf-8.")
+    .differs("what cannot be read is null, not an error"),
     Function::new("levenshtein", &[Text, Text, Int], INT, |args, t| {
         let (a, b) = (strings(&args[0]), strings(&args[1]));
         numbers::<Int32Type>(a.len(), t, |i| {

@@ -169,8 +169,11 @@ pub fn spark_name(data_type: &DataType) -> String {
 fn prune_fields(fields: &Fields, paths: &[&[String]]) -> Vec<Field> {
     let mut kept = Vec::new();
     for field in fields {
-        let below: Vec<&[String]> =
-            paths.iter().filter(|path| path.first().is_some_and(|name| *name == field.name().to_lowercase())).map(|path| &path[1..]).collect();
+        let below: Vec<&[String]> = paths
+            .iter()
+            .filter(|path| path.first().is_some_and(|name| *name == field.name().to_lowercase()))
+            .map(|path| &path[1..])
+            .collect();
         if below.is_empty() {
             continue;
         }

@@ -37,7 +37,7 @@ SELECT id, split(list, ',') AS split, split(list, ',', 2) AS split_two, split(li
 SELECT id, ascii(word) AS ascii, chr(65 + tiny % 20) AS chr, char(97 + tiny % 20) AS char, soundex(name) AS soundex, levenshtein(name, word) AS levenshtein, levenshtein(name, word, 3) AS bounded, luhn_check(digits) AS luhn, elt(2, name, word) AS elt FROM events;
 
 -- query: encoding
-SELECT id, base64(binary(word)) AS base64, unbase64('TWFuYWRl') AS unbase64, hex(word) AS hex, unhex('4D61') AS unhex, encode(word, 'UTF-8') AS encode, decode(encode(word, 'UTF-8'), 'UTF-8') AS decode, hex(bin) AS hex_bin, base64(bin) AS base64_bin, to_binary('4D61', 'hex') AS to_binary FROM events;
+SELECT id, base64(binary(word)) AS base64, unbase64('TWFuYWRl') AS unbase64, hex(word) AS hex, unhex('4D61') AS unhex, encode(word, 'UTF-8') AS encode, decode(encode(word, 'UTF-8'), 'UTF-8') AS decode, hex(bin) AS hex_bin, base64(bin) AS base64_bin, to_binary('4D61', 'hex') AS to_binary, try_to_binary('4D6z') AS none FROM events;
 
 -- query: hashes
 SELECT id, md5(word) AS md5, sha(word) AS sha, sha1(word) AS sha1, sha2(word, 256) AS sha2, sha2(word, 512) AS sha512, crc32(word) AS crc32, hash(word, n) AS hash, xxhash64(word, n) AS xxhash64, hash(n) AS hash_int, hash(d) AS hash_double, xxhash64(big) AS xx_long, md5(bin) AS md5_bin FROM events;
@@ -46,7 +46,7 @@ SELECT id, md5(word) AS md5, sha(word) AS sha, sha1(word) AS sha1, sha2(word, 25
 SELECT id, hash(flag, small, day, at) AS hash, xxhash64(flag, tiny, day, at) AS xxhash64, hash(amount) AS hash_decimal, xxhash64(amount) AS xx_decimal FROM events;
 
 -- query: formatting
-SELECT id, format_number(d, 2) AS format_number, format_number(n, 0) AS grouped, format_string('%s has %d', name, n) AS format_string, printf('%5.2f|%05d|%x', CAST(rate AS DOUBLE), small, abs(tiny)) AS printf FROM events WHERE abs(d) < 1e12;
+SELECT id, format_number(d, 2) AS format_number, format_number(n, 0) AS grouped, format_string('%s has %d', name, n) AS format_string, printf('%8.4f|%05d|%x', CAST(rate AS DOUBLE), small, abs(tiny)) AS printf FROM events WHERE abs(d) < 1e12;
 
 -- query: urls
 SELECT id, parse_url(url, 'HOST') AS host, parse_url(url, 'PATH') AS path, parse_url(url, 'QUERY') AS query, parse_url(url, 'PROTOCOL') AS protocol, parse_url(url, 'REF') AS ref, parse_url(url, 'QUERY', 'x') AS x, parse_url(url, 'USERINFO') AS userinfo FROM events WHERE url <> 'not a url';

@@ -31,10 +31,10 @@ SELECT id, datediff(day, DATE '2000-01-01') AS datediff, date_diff(at, day) AS d
 SELECT id, at + INTERVAL '90' MINUTE AS later, at - INTERVAL 2 DAYS AS earlier, at + INTERVAL '1 day 2 hours' AS mixed, day + INTERVAL 1 MONTH AS next_month, at + INTERVAL 1 YEAR AS next_year, wall + INTERVAL 30 SECONDS AS wall, timestampadd(MINUTE, 5, at) AS timestampadd, timestampadd(MONTH, 1, at) AS month_later FROM events;
 
 -- query: zones
-SELECT id, from_utc_timestamp(at, 'Europe/Paris') AS paris, to_utc_timestamp(at, 'America/New_York') AS from_new_york, from_utc_timestamp(wall, 'Asia/Tokyo') AS tokyo, convert_timezone('UTC', 'Europe/Paris', wall) AS converted FROM events;
+SELECT id, current_timezone() AS zone, from_utc_timestamp(at, 'Europe/Paris') AS paris, to_utc_timestamp(at, 'America/New_York') AS from_new_york, from_utc_timestamp(wall, 'Asia/Tokyo') AS tokyo, convert_timezone('UTC', 'Europe/Paris', wall) AS converted FROM events;
 
 -- query: makers
-SELECT id, make_date(2000 + tiny % 20, 1 + abs(small) % 14, 1 + abs(n) % 30) AS make_date, make_timestamp(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS make_timestamp, make_date(2023, 2, 29) AS none FROM events;
+SELECT id, make_date(2000 + tiny % 20, 1 + abs(small) % 14, 1 + abs(n) % 30) AS make_date, make_timestamp(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS make_timestamp, make_timestamp_ntz(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS ntz, make_date(2023, 2, 29) AS none FROM events;
 
 -- query: of_null_times
 SELECT id, date_trunc('nonsense', at) AS unknown, trunc(day, 'nonsense') AS none, next_day(day, 'nope') AS nope, to_date('2024-13-45') AS no_date, last_day(NULL) AS nothing FROM events WHERE id < 20 OR day IS NULL OR at IS NULL;

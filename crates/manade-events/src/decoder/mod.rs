@@ -110,7 +110,7 @@ impl Decoder {
         let members = Arc::new(shape::members(&schema.fields, &wanted, "")?);
         let time = time.map(|path| time_place(&members, &path)).transpose()?;
         let meta = options.meta && paths.as_ref().is_none_or(|paths| paths.iter().any(is_meta));
-        let mut fields: Vec<_> = members.fields(|key| key.to_lowercase()).iter().cloned().collect();
+        let mut fields: Vec<_> = members.fields(str::to_lowercase).iter().cloned().collect();
         fields.extend(meta.then(|| Arc::new(meta_field())));
         let order = schema.fields.iter().map(|field| field.name.clone()).collect();
         Ok(Self { schema: Arc::new(Schema::new(fields)), members, options, time, meta, order })

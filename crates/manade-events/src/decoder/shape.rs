@@ -150,7 +150,7 @@ impl Shape {
             Shape::Leaf(leaf) => leaf.data_type(),
             Shape::Array(element) => DataType::List(element_field(element.data_type())),
             Shape::Map(value) => DataType::Map(entries_field(DataType::Utf8View, value.data_type()), false),
-            Shape::Struct(members) => DataType::Struct(members.fields(|key| key.to_owned())),
+            Shape::Struct(members) => DataType::Struct(members.fields(str::to_owned)),
         }
     }
 }

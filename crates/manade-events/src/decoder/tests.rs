@@ -346,7 +346,7 @@ fn only_what_is_read_is_built() {
         "\n",
         r#"{"Bid":{"at":12}}"#,
     )));
-    assert_eq!(all(&decoded).0, vec![vec![json!({"price": 5}), json!({"price": null})]]);
+    assert_eq!(all(&decoded).0, vec![vec![json!({"Price": 5}), json!({"Price": null})]]);
     assert_eq!(decoded.times, vec![11, 12]);
     assert_eq!(decoded.batch.schema(), *decoder.schema());
     let dead: Vec<_> = decoded.dead.iter().map(|dead| (dead.stage, dead.reason.as_str())).collect();

@@ -13,7 +13,7 @@ use crate::hashes::xxhash64_rows;
 
 pub(super) static AGGREGATES: &[Aggregate] = &[Aggregate {
     name: "approx_count_distinct",
-    aliases: &["approx_distinct"],
+    aliases: &[],
     args: |given| {
         counted(given, 1, 2)?;
         Ok(std::iter::once(given[0].clone()).chain(given[1..].iter().map(|_| DataType::Float64)).collect())

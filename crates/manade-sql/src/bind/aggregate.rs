@@ -118,7 +118,10 @@ impl Binder<'_> {
         let (args, distinct) = self.aggregate_args(&inner, name, function, at)?;
         let nulls = null_treatment(function);
         let distinct = distinct && !matches!(name, "min" | "max" | "first" | "last" | "any_value");
-        if matches!(name, "avg" | "mean" | "try_avg") && !distinct && matches!(args[..], [Typed { data_type: DataType::Decimal128(..), .. }]) {
+        if matches!(name, "avg" | "mean" | "try_avg")
+            && !distinct
+            && matches!(args[..], [Typed { data_type: DataType::Decimal128(..), .. }])
+        {
             return self.decimal_mean(args, filter, at);
         }
         // DataFusion's take nulls within arrays and structs for the greatest values, Spark for the least.
@@ -288,15 +291,7 @@ impl Binder<'_> {
             "percentile" | "percentile_cont" | "percentile_disc" => {
                 self.percentile_entry(name, &first, args.get(1), at)?
             }
-            "listagg" | "string_agg" => {
-                let delimiter = match args.get(1).map(|arg| &arg.expr) {
-                    None | Some(Expr::Literal(ScalarValue::Null, _)) => String::new(),
-                    Some(Expr::Literal(text, _)) => text.to_string(),
-                    Some(_) => return Err(self.refuse_plain(at, format!("the delimiter of `{name}` is a literal"))),
-                };
-                let value = self.cast(first, &DataType::Utf8View, at)?;
-                (EntryKind::Join { delimiter, distinct }, vec![value], DataType::Utf8View)
-            }
+            "listagg" | "string_agg" => self.join_entry(name, first, args.get(1), distinct, at)?,
             other => {
                 return Err(self.refuse_plain(at, format!("`{other}` does not take DISTINCT")));
             }
@@ -309,6 +304,23 @@ impl Binder<'_> {
             })
             .collect();
         Ok((AggregateCall::Entry(EntryCall { kind, values }), data_type))
+    }
+
+    fn join_entry(
+        &mut self,
+        name: &str,
+        value: Typed,
+        delimiter: Option<&Typed>,
+        distinct: bool,
+        at: Location,
+    ) -> Bind<(EntryKind, Vec<Typed>, DataType)> {
+        let delimiter = match delimiter.map(|delimiter| &delimiter.expr) {
+            None | Some(Expr::Literal(ScalarValue::Null, _)) => String::new(),
+            Some(Expr::Literal(text, _)) => text.to_string(),
+            Some(_) => return Err(self.refuse_plain(at, format!("the delimiter of `{name}` is a literal"))),
+        };
+        let value = self.cast(value, &DataType::Utf8View, at)?;
+        Ok((EntryKind::Join { delimiter, distinct }, vec![value], DataType::Utf8View))
     }
 
     fn percentile_entry(

@@ -186,7 +186,11 @@ fn paths(reads: &BTreeSet<Vec<String>>, schema: &Schema) -> Vec<Vec<String>> {
         let mut kept = Vec::new();
         let mut fields = Some(schema.fields());
         for name in path {
-            let Some(field) = fields.and_then(|fields| fields.iter().find(|field| field.name().to_lowercase() == *name)) else { break };
+            let Some(field) =
+                fields.and_then(|fields| fields.iter().find(|field| field.name().to_lowercase() == *name))
+            else {
+                break;
+            };
             kept.push(name.clone());
             fields = match field.data_type() {
                 DataType::Struct(fields) => Some(fields),

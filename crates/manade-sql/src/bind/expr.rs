@@ -3,8 +3,8 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{Case, InList, Like};
 use datafusion::logical_expr::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Sql, Ident, Spanned, Subscript, TrimWhereField,
-    UnaryOperator, ValueWithSpan,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Sql, Ident, Spanned, Subscript,
+    TrimWhereField, UnaryOperator, ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::{Location, Span};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
@@ -85,8 +85,7 @@ impl Binder<'_> {
             Sql::RLike { negated, expr, pattern, .. } => {
                 let value = self.expr_as(cx, expr, &DataType::Utf8View)?;
                 let pattern = self.expr_as(cx, pattern, &DataType::Utf8View)?;
-                let name = if self.has_function("rlike") { "rlike" } else { "regexp_like" };
-                Ok(negate(*negated, self.call(name, vec![value, pattern], start(sql))?))
+                Ok(negate(*negated, self.call("rlike", vec![value, pattern], start(sql))?))
             }
             Sql::Case { operand, conditions, else_result, .. } => {
                 self.case(cx, operand.as_deref(), conditions, else_result.as_deref())
@@ -238,20 +237,7 @@ impl Binder<'_> {
         match &base.data_type {
             DataType::Null => Ok(Typed::refused()),
             DataType::Map(..) => self.map_value(base, index, at),
-            DataType::List(item) => {
-                let item = item.data_type().clone();
-                let index = self.cast(index, &DataType::Int64, at)?;
-                let (from_one, literal) = match &index.expr {
-                    Expr::Literal(datafusion::scalar::ScalarValue::Int64(Some(i)), _) => (lit(i + 1), Some(*i)),
-                    other => (other.clone() + lit(1_i64), None),
-                };
-                let expr = datafusion::functions_nested::expr_fn::array_element(base.expr, from_one);
-                let expr = match literal {
-                    Some(i) if i >= 0 => expr,
-                    _ => when(index.expr.gt_eq(lit(0_i64)), expr),
-                };
-                Ok(Typed::new(expr, item))
-            }
+            DataType::List(_) => self.call("get", vec![base, index], at),
             DataType::Struct(_) => match &index.expr {
                 Expr::Literal(value, _) if is_string(&index.data_type) => {
                     let name = Ident::with_span(Span::new(at, at), value.to_string());

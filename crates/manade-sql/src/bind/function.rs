@@ -122,10 +122,6 @@ impl Binder<'_> {
         Ok(args)
     }
 
-    pub fn has_function(&self, name: &str) -> bool {
-        self.state.scalar_functions().contains_key(name)
-    }
-
     /// A scalar function by its Spark name, with Spark's mixing of argument types.
     pub fn scalar(&mut self, name: &str, mut args: Vec<Typed>, at: Location) -> Bind<Typed> {
         if let Some(special) = self.special_form(name, &mut args, at)? {
@@ -136,11 +132,6 @@ impl Binder<'_> {
             args.into_iter().map(|arg| self.cast(arg, &common, at)).collect::<Bind<Vec<_>>>()?
         } else {
             args
-        };
-        let name = match name {
-            "nvl" | "ifnull" if !self.has_function(name) => "coalesce",
-            "array" if !self.has_function(name) => "make_array",
-            other => other,
         };
         if let Some(target) = conversion(name)
             && let [one] = args.as_slice()

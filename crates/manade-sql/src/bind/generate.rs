@@ -158,18 +158,8 @@ impl Binder<'_> {
             [arg] => (kind, self.expr(&cx, arg)?),
             _ => return Err(self.refuse_plain(at, format!("`{name}` takes one array or map"))),
         };
-        let (list, item, is_map) = match &typed.data_type {
-            DataType::List(item) => (typed.expr, item.data_type().clone(), false),
-            DataType::Map(entries, _) if kind != "inline" => {
-                let list = datafusion::functions_nested::expr_fn::map_entries(typed.expr);
-                (list, entries.data_type().clone(), true)
-            }
-            DataType::Null => return Err(super::Refused),
-            other => {
-                let message = format!("`{name}` takes an array or a map, not a {}", spark_name(other));
-                return Err(self.refuse_plain(at, message));
-            }
-        };
+        let place = args.first().map_or(at, start);
+        let (list, item, is_map) = self.elements(name, kind, typed, place)?;
         let element = self.fresh("element");
         let position = self.fresh("pos");
         let mut unnested = vec![Column::new_unqualified(&element)];
@@ -209,6 +199,22 @@ impl Binder<'_> {
         let plan = self.project(plan, items, &relation.hidden, at)?;
         let scope = super::scope::Scope { columns };
         Ok((Relation { plan, scope, kind: relation.kind, hidden: relation.hidden, order: None }, width))
+    }
+
+    /// What a generator makes rows of: a list, the type of its elements, whether they are entries of a map.
+    fn elements(&mut self, name: &str, kind: &str, typed: Typed, at: Location) -> Bind<(Expr, DataType, bool)> {
+        match &typed.data_type {
+            DataType::List(item) => Ok((typed.expr, item.data_type().clone(), false)),
+            DataType::Map(entries, _) if kind != "inline" => {
+                let list = datafusion::functions_nested::expr_fn::map_entries(typed.expr);
+                Ok((list, entries.data_type().clone(), true))
+            }
+            DataType::Null => Err(super::Refused),
+            other => {
+                let message = format!("`{name}` takes an array or a map, not a {}", spark_name(other));
+                Err(self.refuse_plain(at, message))
+            }
+        }
     }
 
     /// `json_tuple(json, 'a', 'b')` as an array of one struct.

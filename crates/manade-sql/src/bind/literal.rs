@@ -3,8 +3,7 @@
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::logical_expr::lit;
 use datafusion::logical_expr::sqlparser::ast::{
-    DataType as SqlType, DateTimeField, ExactNumberInfo, Expr as Sql, Interval, TypedString, Value,
-    ValueWithSpan,
+    DataType as SqlType, DateTimeField, ExactNumberInfo, Expr as Sql, Interval, TypedString, Value, ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::scalar::ScalarValue;

@@ -261,7 +261,9 @@ fn type_name(data_type: &SqlType) -> String {
         SqlType::Real => "FLOAT".to_owned(),
         SqlType::Custom(name, _) if name.to_string().contains('<') => {
             let text = name.to_string().to_uppercase();
-            [(" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" :", ":")].iter().fold(text, |t, (a, b)| t.replace(a, b))
+            [(" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ","), (" :", ":")]
+                .iter()
+                .fold(text, |t, (a, b)| t.replace(a, b))
         }
         other => other.to_string().to_uppercase(),
     }

@@ -209,13 +209,12 @@ impl Binder<'_> {
             .cloned()
             .collect();
         for name in &excepted {
-            match scope.columns.iter().find(|column| column.name == name.value.to_lowercase()) {
+            if let Some(column) = scope.columns.iter().find(|column| column.name == name.value.to_lowercase()) {
                 // Read, so that it stays known once the schema holds only what is read.
-                Some(column) => self.reads.extend(column.path.clone()),
-                None => {
-                    let hint = scope.hint(std::slice::from_ref(name));
-                    self.report(name.span.start, format!("unknown column `{}`", name.value), hint);
-                }
+                self.reads.extend(column.path.clone());
+            } else {
+                let hint = scope.hint(std::slice::from_ref(name));
+                self.report(name.span.start, format!("unknown column `{}`", name.value), hint);
             }
         }
         if let Some((qualifier, at)) = &qualifier
