@@ -4,9 +4,9 @@ use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, i256};
 use datafusion::common::{ExprSchema, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
-use crate::cast::cast;
+use crate::cast::{cast, plain};
 use crate::columns::{At, numbers};
 use crate::function::{Arg, Function, Returns};
 use crate::types::{as_decimal, bounded_decimal, is_float, is_text, widest};
@@ -57,7 +57,13 @@ fn raw(left: Expr, op: Operator, right: Expr) -> Expr {
 }
 
 fn to(expr: Expr, from: &DataType, to: &DataType) -> Expr {
-    if from == to { expr } else { cast(expr, to.clone()) }
+    if from == to {
+        expr
+    } else if plain(from, to) {
+        Expr::Cast(Cast::new(Box::new(expr), to.clone()))
+    } else {
+        cast(expr, to.clone())
+    }
 }
 
 fn call(function: &Function, args: Vec<Expr>) -> Expr {

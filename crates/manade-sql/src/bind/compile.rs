@@ -11,6 +11,7 @@ use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use manade_model::{Emit, Finding, Place, ResultSpec};
 
+use super::fingerprint::fingerprint;
 use super::group::KeyRole;
 use super::query::Bound;
 use super::{Binder, Grouping, Problem, WindowShape};
@@ -76,7 +77,8 @@ fn compile_here(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Findi
     let input = ReadInput { schema: Arc::clone(&input_schema), tables: tables.clone(), sequence };
     let parts = Parts::new(&state, &bound.bound, late.map(|late| late.bound.below), input, limit)
         .map_err(|error| placed(vec![unplanned(&error)]))?;
-    let fingerprint = fingerprint(&bound, &input_schema, catalog, limit);
+    let fingerprint =
+        fingerprint(&bound.bound, &bound.input, &parts, limit).map_err(|error| placed(vec![unplanned(&error)]))?;
     let notes = notes(spec, &bound.bound);
     let scope = &bound.bound.scope;
     let columns = scope.columns.iter().map(|column| OutputColumn {
@@ -266,40 +268,6 @@ fn notes(spec: &ResultSpec, bound: &Bound) -> Vec<(&'static str, &'static str)> 
         (false, false) => vec![("state grows with the keys", "set `retain` to drop groups that are no longer updated")],
         (false, true) => vec![("windows are kept for ever", "set `retain` to drop old windows")],
     }
-}
-
-/// Equal where stored state, or the rows of an append collection, fit.
-fn fingerprint(pass: &Pass, input_schema: &Schema, catalog: &Catalog, limit: Option<usize>) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    let Some(grouping) = &pass.bound.grouping else {
-        for column in &pass.bound.scope.columns {
-            let _ = writeln!(text, "{} {}", column.shown, spark_name(&normal(&column.data_type)));
-        }
-        return text;
-    };
-    let _ = writeln!(text, "from {:?}", pass.input);
-    for field in input_schema.fields() {
-        let _ = writeln!(text, "reads {} {}", field.name(), spark_name(field.data_type()));
-    }
-    for (name, schema) in catalog.tables.iter().filter(|(name, _)| pass.tables.contains(name)) {
-        let columns: Vec<String> =
-            schema.fields().iter().map(|field| format!("{} {}", field.name(), spark_name(field.data_type()))).collect();
-        let _ = writeln!(text, "joins {name}({})", columns.join(", "));
-    }
-    let _ = writeln!(text, "{}", grouping.below.display_indent());
-    for key in &grouping.keys {
-        let _ = writeln!(text, "key {:?} {}", key.role, spark_name(&key.data_type));
-    }
-    for (_, call) in &grouping.folded {
-        let _ = writeln!(text, "aggregate {call}");
-    }
-    for table in &grouping.entries {
-        let values: Vec<&str> = table.values.iter().map(|(name, _)| name.as_str()).collect();
-        let _ = writeln!(text, "entries {} list={} limit={limit:?}", values.join(","), table.list);
-    }
-    let _ = writeln!(text, "window {:?} sets {:?}", grouping.window, grouping.sets);
-    text
 }
 
 fn stage(bound: &Bound, parts: &Parts) -> Stage {

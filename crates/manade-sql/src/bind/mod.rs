@@ -4,6 +4,7 @@ mod aggregate;
 mod arith;
 mod compile;
 mod expr;
+mod fingerprint;
 mod from;
 mod function;
 mod generate;
@@ -87,6 +88,9 @@ impl Problem {
     }
 }
 
+/// Before the number of a column that has no name of its own.
+const FRESH: &str = "__column_";
+
 impl Binder<'_> {
     pub fn report(&mut self, at: Location, message: impl Into<String>, hint: Option<String>) {
         let problem = Problem { at, message: message.into(), hint };
@@ -113,10 +117,10 @@ impl Binder<'_> {
         self.refuse_plain(at, format!("the query cannot be planned: {plain}"))
     }
 
-    /// A name that no other column of the plan has.
+    /// A name that no other column of the plan has: [`FRESH`] and a number.
     pub fn fresh(&mut self, name: &str) -> String {
         self.next += 1;
-        let fresh = format!("r{}", self.next);
+        let fresh = format!("{FRESH}{}", self.next);
         self.column_names.insert(fresh.clone(), name.to_owned());
         fresh
     }

@@ -1,12 +1,14 @@
 //! What a compiled query says of itself, and that cuts do not show.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use manade_model::Emit;
-use manade_sql::{Input, Stage, Window};
+use manade_sql::{Catalog, Input, Stage, Window};
 use proptest::prelude::*;
 
-use crate::harness::{compile, compile_spec, flights, rows, run, shown, spec};
+use crate::harness::{catalog, compile, compile_spec, flights, rows, run, shown, spec};
 
 #[test]
 fn queries_say_what_they_read() {
@@ -48,6 +50,38 @@ fn state_fits_where_only_what_stands_above_it_changes() {
     ] {
         assert_ne!(print(other), one, "{other}");
     }
+}
+
+/// A column of the events, or of a table, that becomes wider leaves a state that was wide enough as it was.
+#[test]
+fn state_fits_a_wider_schema_where_its_own_types_stay() {
+    let print = |sql: &str, catalog: &Catalog| manade_sql::compile(&spec(sql), catalog).unwrap().fingerprint;
+    let mut wider = catalog();
+    wider.events = with_type(&wider.events, "delay", DataType::Int64);
+    let airports = &wider.tables[0].1;
+    let more = airports.fields().iter().cloned().chain([Arc::new(Field::new("runways", DataType::Int32, true))]);
+    wider.tables[0].1 = Arc::new(Schema::new(more.collect::<Vec<_>>()));
+    for (fits, sql) in [
+        (true, "SELECT origin, sum(delay) AS n, avg(delay) AS m, count(delay) AS c FROM events GROUP BY origin"),
+        (
+            true,
+            "SELECT origin, count_if(delay > 15) AS late, sum(delay * 2) AS s FROM events WHERE delay < 99 GROUP BY 1",
+        ),
+        (true, "SELECT a.city, count(*) AS n FROM events e JOIN airports a ON e.origin = a.iata GROUP BY a.city"),
+        (false, "SELECT origin, max(delay) AS n FROM events GROUP BY origin"),
+        (false, "SELECT delay, count(*) AS n FROM events GROUP BY delay"),
+        (false, "SELECT origin, approx_count_distinct(delay) AS n FROM events GROUP BY origin"),
+        (false, "SELECT origin, count(DISTINCT delay) AS n FROM events GROUP BY origin"),
+    ] {
+        assert_eq!(print(sql, &catalog()) == print(sql, &wider), fits, "{sql}");
+    }
+}
+
+fn with_type(schema: &Schema, name: &str, data_type: DataType) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        if field.name() == name { Arc::new(Field::new(name, data_type.clone(), true)) } else { Arc::clone(field) }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 #[test]
