@@ -325,7 +325,12 @@ impl Binder<'_> {
                 })
                 .map(|name| (name, DataType::Null))
                 .collect();
-            match cut.entries.iter_mut().find(|table| table.values == values && table.list == list) {
+            // A result's `limit` cuts off the values of those that show them, which others must still count.
+            let shared = |table: &&mut EntryTable| {
+                let alike = table.readers.iter().all(|(_, other)| other.is_unbounded() == kind.is_unbounded());
+                table.values == values && table.list == list && alike
+            };
+            match cut.entries.iter_mut().find(shared) {
                 Some(table) => table.readers.push((index, kind)),
                 None => cut.entries.push(EntryTable { values, list, readers: vec![(index, kind)] }),
             }

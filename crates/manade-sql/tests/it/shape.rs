@@ -114,6 +114,18 @@ fn lists_outside_windows_keep_their_first_values() {
     }
 }
 
+#[test]
+fn a_limit_of_values_shown_is_none_of_values_counted() {
+    let sql =
+        "SELECT count(*) AS n, collect_set(origin) AS s, count(DISTINCT origin) AS d, mode(origin) AS m FROM events";
+    let mut limited = spec(sql);
+    limited.limit = Some(2);
+    let query = compile_spec(&limited).unwrap();
+    for cuts in [[100, 100], [1, 2]] {
+        assert_eq!(run(&query, &flights(), &cuts, None).rows, ["9 | [JFK, SFO] | 4 | JFK"]);
+    }
+}
+
 const EVERYTHING: &str = "SELECT window.start AS w, origin, count(*) AS n, sum(delay) AS s, max(destination) AS m,
     count(DISTINCT destination) AS d, percentile(delay, 0.3) AS p, collect_list(distance) AS l
     FROM events GROUP BY window(date, '90 minutes', '30 minutes'), origin";
