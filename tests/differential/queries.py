@@ -1,7 +1,7 @@
 """Query files: a header of options, then named queries.
 
     -- dataset: flights            required: flights | nexmark | ragged
-    -- lateness: 10 minutes        of the pipeline; default 10000 days, so that nothing is late
+    -- lateness: 10 minutes        of the pipeline, several: the file is run with each; default 10000 days, so that nothing is late
 
     -- query: by_origin            the result's name
     -- emit: final                 options of the result: emit, limit, retain, index
@@ -37,7 +37,7 @@ class QueryFile:
     name: str
     text: str
     dataset: str
-    lateness: str
+    latenesses: list[str]
     queries: list[Query]
 
 
@@ -81,4 +81,4 @@ def parse(name: str, text: str) -> QueryFile:
         if not query.sql.endswith(";"):
             raise ValueError(f"{name}: {query.name} does not end with a semicolon")
         query.sql = query.sql[:-1].rstrip()
-    return QueryFile(name, text, options["dataset"], options.get("lateness", NO_LATENESS), queries)
+    return QueryFile(name, text, options["dataset"], options.get("lateness", NO_LATENESS).split(", "), queries)

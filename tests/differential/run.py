@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import random
 import re
@@ -130,7 +131,10 @@ class Manade:
         with tempfile.TemporaryDirectory() as folder:
             platform = Platform(Path(folder), file, dataset)
             problems = self.checked(platform)
-            for label, pieces in [("whole", [dataset.events]), ("in pieces", cut(file.name, dataset.events))]:
+            runs = [("whole", [dataset.events]), ("in pieces", cut(file.name, dataset.events))]
+            for lateness, (how, pieces) in itertools.product(file.latenesses, runs):
+                label = f"{how}, lateness {lateness}"
+                platform.lateness = lateness
                 data = Path(folder) / label
                 broken = self.fed(platform, pieces, data)
                 for query in platform.queries:
@@ -199,6 +203,7 @@ class Platform:
         self.events = self.folder / "events.ndjson"
         self.file = file
         self.dataset = dataset
+        self.lateness = file.latenesses[0]
         self.queries = list(file.queries)
         self.events.write_bytes(dataset.events)
         for name, table in dataset.tables.items():
@@ -212,7 +217,7 @@ class Platform:
             f"metadata: {{ name: {self.file.name.replace('_', '-')} }}",
             "spec:",
             f"  source: {{ file: {{ path: events.ndjson, follow: {json.dumps(follow)} }} }}",
-            f"  events: {{ time: {self.dataset.time}, lateness: {self.file.lateness}, schema: {schema(self.dataset.columns)} }}",
+            f"  events: {{ time: {self.dataset.time}, lateness: {self.lateness}, schema: {schema(self.dataset.columns)} }}",
             "  tables:",
         ]
         for name, table in self.dataset.tables.items():

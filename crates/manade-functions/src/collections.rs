@@ -253,7 +253,7 @@ pub(crate) fn indexed(given: &[DataType], index: DataType) -> Result<Vec<DataTyp
 fn with_item(given: &[DataType]) -> Result<Vec<DataType>> {
     let [list, x] = given else { return plan_err!("an array and a value are needed, not {} arguments", given.len()) };
     let Some(common) = widest(&item(list)?, x) else {
-        return plan_err!("{} has no elements of type {}", types::name(list), types::name(x));
+        return plan_err!("{} has no elements of type {}", types::spark_name(list), types::spark_name(x));
     };
     Ok(vec![list_of(common.clone()), common])
 }

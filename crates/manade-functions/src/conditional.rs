@@ -88,7 +88,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .doc("equal_null(a, b)", "Whether a and b are equal or both null, as a <=> b."),
     Function::new("typeof", &[Any], Returns::Is(|| DataType::Utf8View), |args, _| {
-        let name = types::name(args[0].data_type());
+        let name = types::spark_name(args[0].data_type());
         texts(args[0].len(), |_| Some(&name))
     })
     .doc("typeof(x)", "The type of x in Spark's words."),

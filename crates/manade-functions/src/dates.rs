@@ -299,6 +299,18 @@ fn weekday(name: &str) -> Option<Weekday> {
     Weekday::try_from(found as u8).ok()
 }
 
+/// Microseconds of a unit below a day.
+fn short_unit(name: &str) -> Option<i64> {
+    Some(match name {
+        "microsecond" => 1,
+        "millisecond" => 1000,
+        "second" => SECOND,
+        "minute" => 60 * SECOND,
+        "hour" => 3600 * SECOND,
+        _ => return None,
+    })
+}
+
 /// What `trunc` and `date_trunc` cut to.
 #[derive(Clone, Copy)]
 enum Unit {
@@ -309,18 +321,14 @@ enum Unit {
 
 impl Unit {
     fn of(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "microsecond" => Self::Micros(1),
-            "millisecond" => Self::Micros(1000),
-            "second" => Self::Micros(SECOND),
-            "minute" => Self::Micros(60 * SECOND),
-            "hour" => Self::Micros(3600 * SECOND),
+        let name = name.to_ascii_lowercase();
+        Some(match name.as_str() {
             "day" | "dd" => Self::Micros(DAY),
             "week" => Self::Week,
             "month" | "mon" | "mm" => Self::Months(1),
             "quarter" => Self::Months(3),
             "year" | "yyyy" | "yy" => Self::Months(12),
-            _ => return None,
+            short => Self::Micros(short_unit(short)?),
         })
     }
 
@@ -349,18 +357,14 @@ enum Step {
 
 impl Step {
     fn of(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "microsecond" => Self::Micros(1),
-            "millisecond" => Self::Micros(1000),
-            "second" => Self::Micros(SECOND),
-            "minute" => Self::Micros(60 * SECOND),
-            "hour" => Self::Micros(3600 * SECOND),
+        let name = name.to_ascii_lowercase();
+        Some(match name.as_str() {
             "day" | "dayofyear" => Self::Micros(DAY),
             "week" => Self::Micros(7 * DAY),
             "month" => Self::Months(1),
             "quarter" => Self::Months(3),
             "year" => Self::Months(12),
-            _ => return None,
+            short => Self::Micros(short_unit(short)?),
         })
     }
 }

@@ -171,7 +171,7 @@ pub(crate) fn common(given: &[DataType]) -> Result<DataType> {
 impl Arg {
     fn coerce(self, given: &DataType, function: &str) -> Result<DataType> {
         let nested = given.is_nested();
-        let wrong = |wanted: &str| plan_err!("{function}() needs {wanted}, not {}", types::name(given));
+        let wrong = |wanted: &str| plan_err!("{function}() needs {wanted}, not {}", types::spark_name(given));
         Ok(match self {
             Self::Any => given.clone(),
             Self::Text if nested => return wrong("a string"),

@@ -90,7 +90,7 @@ fn value<H: Hasher>(column: &ArrayRef, row: usize, seed: u64) -> Result<u64> {
         DataType::Struct(_) => {
             column.as_struct().columns().iter().try_fold(seed, |seed, c| value::<H>(c, row, seed))?
         }
-        other => return exec_err!("values of type {} cannot be hashed", types::name(other)),
+        other => return exec_err!("values of type {} cannot be hashed", types::spark_name(other)),
     })
 }
 

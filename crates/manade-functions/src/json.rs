@@ -55,7 +55,10 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .differs("options: timestampFormat, dateFormat; strict JSON only"),
     Function::new("to_json", &[Any], TEXT, |args, _| {
         if !args[0].data_type().is_nested() {
-            return exec_err!("to_json() takes a struct, an array or a map, not {}", types::name(args[0].data_type()));
+            return exec_err!(
+                "to_json() takes a struct, an array or a map, not {}",
+                types::spark_name(args[0].data_type())
+            );
         }
         written(args[0].len(), |i, out| args[0].is_valid(i).then(|| write_value(&args[0], i, out)))
     })

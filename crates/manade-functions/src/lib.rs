@@ -36,3 +36,4 @@ mod types;
 pub use cast::cast;
 pub use operators::{binary, coerce};
 pub use registry::{FunctionDoc, FunctionKind, PLANNED, documented, register};
+pub use types::{spark_name, widest};

@@ -255,7 +255,7 @@ fn from_entries_type(given: &[DataType]) -> Result<DataType> {
         DataType::Struct(fields) if fields.len() == 2 => {
             Ok(map_of(fields[0].data_type().clone(), fields[1].data_type().clone()))
         }
-        other => plan_err!("map_from_entries() takes structs of key and value, not {}", types::name(&other)),
+        other => plan_err!("map_from_entries() takes structs of key and value, not {}", types::spark_name(&other)),
     }
 }
 
@@ -263,7 +263,7 @@ fn key_args(given: &[DataType]) -> Result<Vec<DataType>> {
     let [map, key] = given else { return plan_err!("a map and a key are needed, not {} arguments", given.len()) };
     let (own, value) = entry(map)?;
     let Some(common) = widest(&own, key) else {
-        return plan_err!("{} has no keys of type {}", types::name(map), types::name(key));
+        return plan_err!("{} has no keys of type {}", types::spark_name(map), types::spark_name(key));
     };
     Ok(vec![map_of(common.clone(), value), common])
 }

@@ -43,7 +43,7 @@ pub(crate) fn item(t: &DataType) -> Result<DataType> {
     match t {
         DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) => Ok(f.data_type().clone()),
         DataType::Null => Ok(DataType::Null),
-        other => plan_err!("{} is not an array", name(other)),
+        other => plan_err!("{} is not an array", spark_name(other)),
     }
 }
 
@@ -52,10 +52,10 @@ pub(crate) fn entry(t: &DataType) -> Result<(DataType, DataType)> {
     match t {
         DataType::Map(f, _) => match f.data_type() {
             DataType::Struct(kv) => Ok((kv[0].data_type().clone(), kv[1].data_type().clone())),
-            other => plan_err!("{} is not a map's entry", name(other)),
+            other => plan_err!("{} is not a map's entry", spark_name(other)),
         },
         DataType::Null => Ok((DataType::Null, DataType::Null)),
-        other => plan_err!("{} is not a map", name(other)),
+        other => plan_err!("{} is not a map", spark_name(other)),
     }
 }
 
@@ -78,15 +78,16 @@ pub(crate) fn bounded_decimal(precision: i32, scale: i32) -> DataType {
     DataType::Decimal128(p as u8, s as i8)
 }
 
-/// The narrowest type that both widen to, as in CASE, coalesce and comparisons: text wins over numbers.
-pub(crate) fn widest(a: &DataType, b: &DataType) -> Option<DataType> {
+/// The type that holds both (`TypeCoercion.findWiderTypeForTwo`): CASE branches, `coalesce`, IN lists, UNION. Text wins
+/// over numbers.
+pub fn widest(a: &DataType, b: &DataType) -> Option<DataType> {
     if a == b {
         return Some(a.clone());
     }
     Some(match (a, b) {
         (DataType::Null, t) | (t, DataType::Null) => t.clone(),
         _ if is_text(a) && is_text(b) => DataType::Utf8View,
-        _ if is_text(a) && !b.is_nested() || is_text(b) && !a.is_nested() => DataType::Utf8View,
+        _ if is_text(a) && becomes_text(b) || is_text(b) && becomes_text(a) => DataType::Utf8View,
         _ if is_binary(a) && is_binary(b) => DataType::BinaryView,
         _ if a.is_numeric() && b.is_numeric() => widest_number(a, b),
         (DataType::Date32, t @ DataType::Timestamp(..)) | (t @ DataType::Timestamp(..), DataType::Date32) => t.clone(),
@@ -104,6 +105,11 @@ pub(crate) fn widest(a: &DataType, b: &DataType) -> Option<DataType> {
         }
         _ => return None,
     })
+}
+
+/// Beside a text, as in Spark's string promotion.
+fn becomes_text(t: &DataType) -> bool {
+    !t.is_nested() && !is_binary(t) && *t != DataType::Boolean
 }
 
 fn widest_number(a: &DataType, b: &DataType) -> DataType {
@@ -128,7 +134,7 @@ fn widest_number(a: &DataType, b: &DataType) -> DataType {
 }
 
 /// The type as Spark's `simpleString` writes it.
-pub(crate) fn name(t: &DataType) -> String {
+pub fn spark_name(t: &DataType) -> String {
     match t {
         DataType::Null => "void".to_owned(),
         DataType::Boolean => "boolean".to_owned(),
@@ -145,13 +151,13 @@ pub(crate) fn name(t: &DataType) -> String {
         DataType::Timestamp(_, Some(_)) => "timestamp".to_owned(),
         DataType::Timestamp(_, None) => "timestamp_ntz".to_owned(),
         DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
-        DataType::List(f) => format!("array<{}>", name(f.data_type())),
+        DataType::List(f) => format!("array<{}>", spark_name(f.data_type())),
         DataType::Map(..) => match entry(t) {
-            Ok((k, v)) => format!("map<{},{}>", name(&k), name(&v)),
+            Ok((k, v)) => format!("map<{},{}>", spark_name(&k), spark_name(&v)),
             Err(_) => t.to_string(),
         },
         DataType::Struct(fields) => {
-            let fields: Vec<_> = fields.iter().map(|f| format!("{}:{}", f.name(), name(f.data_type()))).collect();
+            let fields: Vec<_> = fields.iter().map(|f| format!("{}:{}", f.name(), spark_name(f.data_type()))).collect();
             format!("struct<{}>", fields.join(","))
         }
         other => other.to_string(),

@@ -22,7 +22,12 @@ pub(super) static AGGREGATES: &[Aggregate] = &[Aggregate {
         let value = match &given[0] {
             t if is_text(t) || *t == DataType::Null => DataType::Float64,
             t if t.is_numeric() || t.is_temporal() => t.clone(),
-            t => return plan_err!("percentile_approx() takes numbers, dates and timestamps, not {}", types::name(t)),
+            t => {
+                return plan_err!(
+                    "percentile_approx() takes numbers, dates and timestamps, not {}",
+                    types::spark_name(t)
+                );
+            }
         };
         let percentage =
             if matches!(given[1], DataType::List(_)) { list_of(DataType::Float64) } else { DataType::Float64 };

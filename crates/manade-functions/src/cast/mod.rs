@@ -86,12 +86,12 @@ pub(crate) fn cast_column(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> 
         }
         (DataType::Decimal128(..), _) => from_decimal(column, to),
         (f, _) if f.is_numeric() || *f == DataType::Boolean => from_number(column, to),
-        _ => exec_err!("{} cannot be cast to {}", types::name(from), types::name(to)),
+        _ => exec_err!("{} cannot be cast to {}", types::spark_name(from), types::spark_name(to)),
     }
 }
 
 fn to_bytes(column: &ArrayRef) -> Result<ArrayRef> {
-    exec_err!("{} cannot be cast to binary", types::name(column.data_type()))
+    exec_err!("{} cannot be cast to binary", types::spark_name(column.data_type()))
 }
 
 fn to_text(column: &ArrayRef) -> Result<ArrayRef> {
@@ -139,7 +139,7 @@ fn from_text(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             Ok(arrow_cast(&bytes, to)?)
         }
         DataType::Interval(_) => Ok(arrow_cast(column, to)?),
-        _ => exec_err!("string cannot be cast to {}", types::name(to)),
+        _ => exec_err!("string cannot be cast to {}", types::spark_name(to)),
     }
 }
 
@@ -158,7 +158,7 @@ fn from_timestamp(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             cast_column(&seconds, to)
         }
         DataType::Boolean => booleans(rows, |i| Some(times.at(i)? != 0)),
-        _ => exec_err!("timestamp cannot be cast to {}", types::name(to)),
+        _ => exec_err!("timestamp cannot be cast to {}", types::spark_name(to)),
     }
 }
 
@@ -197,7 +197,7 @@ fn from_decimal(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             let whole = numbers::<Int64Type>(rows, &DataType::Int64, |i| Some((values.at(i)? / unit) as i64))?;
             cast_column(&whole, to)
         }
-        _ => exec_err!("decimal cannot be cast to {}", types::name(to)),
+        _ => exec_err!("decimal cannot be cast to {}", types::spark_name(to)),
     }
 }
 
@@ -233,7 +233,7 @@ fn from_number(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             DataType::Timestamp(TimeUnit::Microsecond, _) => numbers::<TimestampMicrosecondType>(rows, to, |i| {
                 Some((values.at(i).filter(|v| v.is_finite())? * MICROS as f64) as i64)
             }),
-            _ => exec_err!("{} cannot be cast to {}", types::name(from), types::name(to)),
+            _ => exec_err!("{} cannot be cast to {}", types::spark_name(from), types::spark_name(to)),
         };
     }
     let values = arrow_cast(column, &DataType::Int64)?;
@@ -248,7 +248,7 @@ fn from_number(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             numbers::<TimestampMicrosecondType>(rows, to, |i| Some(values.at(i)?.saturating_mul(MICROS)))
         }
-        _ => exec_err!("{} cannot be cast to {}", types::name(from), types::name(to)),
+        _ => exec_err!("{} cannot be cast to {}", types::spark_name(from), types::spark_name(to)),
     }
 }
 
@@ -281,7 +281,7 @@ fn cast_nested(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             let _ = from;
             Ok(new_null_array(to, column.len()))
         }
-        (from, _) => exec_err!("{} cannot be cast to {}", types::name(from), types::name(to)),
+        (from, _) => exec_err!("{} cannot be cast to {}", types::spark_name(from), types::spark_name(to)),
     }
 }
 
@@ -309,7 +309,7 @@ impl ScalarUDFImpl for CastTo {
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let args: Vec<_> = args.iter().map(|a| a.schema_name().to_string()).collect();
-        Ok(format!("CAST({} AS {})", args.join(", "), types::name(&self.to).to_uppercase()))
+        Ok(format!("CAST({} AS {})", args.join(", "), types::spark_name(&self.to).to_uppercase()))
     }
 
     fn signature(&self) -> &Signature {

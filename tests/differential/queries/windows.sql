@@ -1,60 +1,60 @@
 -- dataset: flights
--- lateness: 10 minutes
+-- lateness: 10000 days, 10 minutes
 
--- query: near_tumbling
+-- query: tumbling
 SELECT window(date, '1 hour') AS hour, origin, count(*) AS flights, sum(CASE WHEN delay > 15 THEN 1 ELSE 0 END) AS late FROM events GROUP BY 1, 2;
 
--- query: near_tumbling_final
+-- query: tumbling_final
 -- emit: final
 SELECT window(date, '6 hours') AS quarter, count(*) AS flights, avg(delay) AS mean, min(delay) AS least, max(delay) AS most FROM events GROUP BY window(date, '6 hours');
 
--- query: near_start_and_end
+-- query: start_and_end
 -- emit: final
 SELECT window.start AS start, window.end AS end, destination, count(DISTINCT origin) AS origins FROM events GROUP BY window(date, '1 day'), destination;
 
--- query: near_sliding
+-- query: sliding
 SELECT window(date, '2 days', '1 day').start AS start, origin, count(*) AS flights, median(delay) AS median FROM events WHERE origin IN ('JFK', 'LAX', 'ORD') GROUP BY window(date, '2 days', '1 day'), origin;
 
--- query: near_sliding_final
+-- query: sliding_final
 -- emit: final
 SELECT window(date, '3 hours', '90 minutes') AS w, count(*) AS flights, percentile_approx(delay, 0.9) AS p90 FROM events GROUP BY window(date, '3 hours', '90 minutes');
 
--- query: near_shifted
+-- query: shifted
 -- emit: final
 SELECT window(date, '1 day', '1 day', '5 hours') AS day, count(*) AS flights FROM events GROUP BY window(date, '1 day', '1 day', '5 hours');
 
--- query: near_session
+-- query: session
 SELECT session_window(date, '3 hours') AS session, origin, count(*) AS flights, sum(delay) AS delay FROM events WHERE origin IN ('ABQ', 'HNL', 'JFK', 'BUR') GROUP BY session_window(date, '3 hours'), origin;
 
--- query: near_session_final
+-- query: session_final
 -- emit: final
 SELECT session_window.start AS start, session_window.end AS end, origin, destination, count(*) AS flights, max(delay) AS worst, first(delay) AS first_delay FROM events GROUP BY session_window(date, '12 hours'), origin, destination;
 
--- query: near_having
+-- query: windows_having
 -- emit: final
 SELECT window(date, '1 day') AS day, origin, count(*) AS flights FROM events GROUP BY window(date, '1 day'), origin HAVING count(*) > 10;
 
--- query: near_lists
+-- query: windows_lists
 -- emit: final
 SELECT window(date, '1 day').end AS day, collect_list(delay) AS delays, sort_array(collect_set(origin)) AS origins, mode(delay > 0) AS usual FROM events WHERE destination = 'LAX' AND delay <> 0 GROUP BY window(date, '1 day') HAVING count_if(delay > 0) <> count_if(delay <= 0);
 
--- query: near_date_trunc
+-- query: date_trunc
 SELECT date_trunc('DAY', date) AS day, count(*) AS flights FROM events GROUP BY date_trunc('DAY', date);
 
--- query: near_top
+-- query: top
 -- ordered
 SELECT window(date, '7 days').start AS week, origin, count(*) AS flights FROM events GROUP BY window(date, '7 days'), origin ORDER BY flights DESC, week, origin LIMIT 15;
 
--- query: near_hourly_upstream
+-- query: hourly_upstream
 -- emit: final
 SELECT window(date, '1 hour') AS hour, origin, count(*) AS flights FROM events GROUP BY window(date, '1 hour'), origin;
 
--- query: near_of_a_result
+-- query: of_a_result
 -- emit: final
-SELECT window(hour.end, '1 day') AS day, max(flights) AS busiest, sum(flights) AS flights FROM near_hourly_upstream GROUP BY window(hour.end, '1 day');
+SELECT window(hour.end, '1 day') AS day, max(flights) AS busiest, sum(flights) AS flights FROM hourly_upstream GROUP BY window(hour.end, '1 day');
 
--- query: near_filter_of_a_result
-SELECT hour.start AS hour, origin, flights FROM near_hourly_upstream WHERE flights > 5;
+-- query: filter_of_a_result
+SELECT hour.start AS hour, origin, flights FROM hourly_upstream WHERE flights > 5;
 
--- query: near_window_time
-SELECT window_time(hour) AS time, origin, flights FROM near_hourly_upstream WHERE flights > 6;
+-- query: window_time
+SELECT window_time(hour) AS time, origin, flights FROM hourly_upstream WHERE flights > 6;
