@@ -41,7 +41,13 @@ const LIST_FIELD: Function =
         let DataType::List(field) = t else { return exec_err!("not a list: {t}") };
         let elements = list.values().as_struct();
         let values = match elements.column_by_name(name) {
-            Some(values) => make_array(values.to_data().into_builder().nulls(NullBuffer::union(elements.nulls(), values.logical_nulls().as_ref())).build()?),
+            Some(values) => make_array(
+                values
+                    .to_data()
+                    .into_builder()
+                    .nulls(NullBuffer::union(elements.nulls(), values.logical_nulls().as_ref()))
+                    .build()?,
+            ),
             None => new_null_array(field.data_type(), elements.len()),
         };
         Ok(Arc::new(ListArray::try_new(Arc::clone(field), list.offsets().clone(), values, list.nulls().cloned())?))

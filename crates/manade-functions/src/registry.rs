@@ -104,8 +104,13 @@ pub fn documented() -> &'static [FunctionDoc] {
             line: l.line,
             difference: None,
         });
-        let mut all: Vec<_> =
-            scalars.chain(borrowed).chain(lambdas).chain(renamed).chain(aggregates).chain(PLANNED.iter().cloned()).collect();
+        let mut all: Vec<_> = scalars
+            .chain(borrowed)
+            .chain(lambdas)
+            .chain(renamed)
+            .chain(aggregates)
+            .chain(PLANNED.iter().cloned())
+            .collect();
         all.sort_by_key(|doc| (doc.kind, doc.name));
         all
     });
@@ -294,7 +299,13 @@ pub static PLANNED: &[FunctionDoc] = &[
         "posexplode(array or map)",
         "As explode, with the position from 0."
     ),
-    planned!(Generator, "inline", ["inline_outer"], "inline(array of structs)", "One row a struct, its fields as columns."),
+    planned!(
+        Generator,
+        "inline",
+        ["inline_outer"],
+        "inline(array of structs)",
+        "One row a struct, its fields as columns."
+    ),
     planned!(Generator, "stack", [], "stack(n, a, b, ...)", "The values as n rows."),
     planned!(
         Window,
@@ -310,5 +321,11 @@ pub static PLANNED: &[FunctionDoc] = &[
         "session_window(time, gap)",
         "Windows that end when nothing has come for a gap."
     ),
-    planned!(Window, "window_time", [], "window_time(window)", "The last microsecond of a window, to group it again by."),
+    planned!(
+        Window,
+        "window_time",
+        [],
+        "window_time(window)",
+        "The last microsecond of a window, to group it again by."
+    ),
 ];

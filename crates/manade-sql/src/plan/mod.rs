@@ -114,10 +114,7 @@ pub fn planning_state() -> SessionState {
     let mut rules = Optimizer::new().rules;
     rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
     // One build: a builder made from a built state has lost the order in which functions take each other's names.
-    manade_functions::register(builder)
-        .with_optimizer_rules(rules)
-        .with_physical_optimizer_rules(Vec::new())
-        .build()
+    manade_functions::register(builder).with_optimizer_rules(rules).with_physical_optimizer_rules(Vec::new()).build()
 }
 
 /// Analysed, optimised and planned; types of strings stay views.

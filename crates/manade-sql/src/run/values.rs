@@ -130,11 +130,8 @@ impl Grouped {
 fn percentile(weighted: &[(f64, i64)], fraction: f64, discrete: bool) -> Option<f64> {
     let total: i64 = weighted.iter().map(|(_, count)| count).sum();
     (total > 0).then_some(())?;
-    let position = if discrete {
-        ((total as f64 * fraction).ceil() - 1.0).max(0.0)
-    } else {
-        (total - 1) as f64 * fraction
-    };
+    let position =
+        if discrete { ((total as f64 * fraction).ceil() - 1.0).max(0.0) } else { (total - 1) as f64 * fraction };
     let at = |place: f64| {
         let mut passed = 0;
         weighted.iter().find(|(_, count)| {
