@@ -272,8 +272,7 @@ impl Pipeline {
         let (reports, report_queue) = unbounded();
         let (commands, command_queue) = unbounded();
         let (replays, replay_queue) = bounded(2);
-        let issued = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
+        let (issued, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
 
         let mut threads = workers(&plan, &lanes, &sequencer, options.workers, &job_queue, &dones)?;

@@ -59,7 +59,7 @@ fn check_index(rig: &Rig, result: &str, column: usize, columns: usize, value: &S
 
 #[test]
 fn an_index_finds_what_a_scan_finds() {
-    let mut random = Random::seeded("an_index_finds_what_a_scan_finds");
+    let mut random = Random::seeded();
     let mut rig = Rig::new(INDEXED);
     rig.start();
     let mut count = 0;

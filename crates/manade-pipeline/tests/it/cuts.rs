@@ -97,6 +97,10 @@ fn events(random: &mut Random) -> Vec<u8> {
     text.into_bytes()
 }
 
+fn lines(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').count() as u64 - 1
+}
+
 fn results() -> Vec<String> {
     let names = SPEC.lines().filter_map(|line| line.trim().strip_prefix("- name: "));
     names.map(str::to_owned).collect()
@@ -129,14 +133,14 @@ fn pieces(events: &[u8], random: &mut Random) -> (String, Vec<(String, Vec<Strin
     while at < events.len() {
         rig.options.workers = 1 + random.below(3) as usize;
         rig.start();
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             let piece = 1 + random.below(events.len() as u64 / 8) as usize;
             let to = events.len().min(at + piece);
             rig.append("in/events.ndjson", &events[at..to]);
             at = to;
             if random.below(3) > 0 {
                 // A line is an event once its end is there.
-                let ends = events[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+                let ends = lines(&events[..at]);
                 rig.until_read(ends - random.below(ends / 8 + 1));
             }
         }
@@ -151,7 +155,7 @@ fn pieces(events: &[u8], random: &mut Random) -> (String, Vec<(String, Vec<Strin
 
 #[test]
 fn rows_do_not_depend_on_cuts_workers_and_restarts() {
-    let mut random = Random::seeded("rows_do_not_depend_on_cuts_workers_and_restarts");
+    let mut random = Random::seeded();
     let events = events(&mut random);
     let expected = whole(&events);
     let rounds = if std::env::var_os("MANADE_TEST_FAST").is_some() { 2 } else { 6 };
@@ -168,7 +172,7 @@ fn rows_do_not_depend_on_cuts_workers_and_restarts() {
 /// A result that is added later, and one that reads it, have the rows of one that was there from the beginning.
 #[test]
 fn a_result_that_is_added_later_catches_up() {
-    let mut random = Random::seeded("a_result_that_is_added_later_catches_up");
+    let mut random = Random::seeded();
     let events = events(&mut random);
     let expected = whole(&events);
     let (head, _) = SPEC.split_once("  - name: totals").unwrap();
@@ -176,8 +180,7 @@ fn a_result_that_is_added_later_catches_up() {
     let half = events.len() / 2;
     rig.append("in/events.ndjson", &events[..half]);
     rig.start();
-    let ends = events[..half].iter().filter(|byte| **byte == b'\n').count() as u64;
-    rig.until_read(ends);
+    rig.until_read(lines(&events[..half]));
     rig.stop();
     SPEC.clone_into(&mut rig.spec);
     rig.start();

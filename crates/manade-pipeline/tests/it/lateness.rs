@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use manade_pipeline::dead_letter::DeadLetterFilter;
+
 use crate::rig::{Random, Rig};
 
 const SECOND: i64 = 1_000_000;
@@ -174,10 +176,10 @@ fn check(random: &mut Random) {
 
 #[test]
 fn late_events_and_sessions_are_as_a_plain_computation_says() {
-    let mut random = Random::seeded("late_events_and_sessions_are_as_a_plain_computation_says");
+    let mut random = Random::seeded();
     let rounds = if std::env::var_os("MANADE_TEST_FAST").is_some() { 6 } else { 30 };
     for _ in 0..rounds {
-        println!("MANADE_SEED={}", random.0);
+        random.show();
         check(&mut random);
     }
 }
@@ -189,7 +191,7 @@ fn late_events_are_kept_once() {
     rig.start();
     rig.append("in/a.ndjson", "{\"t\":100,\"k\":1,\"v\":1}\n{\"t\":50,\"k\":1,\"v\":1}\n");
     rig.until_read(2);
-    let letters = rig.pipeline().dead_letters(&Default::default()).unwrap();
+    let letters = rig.pipeline().dead_letters(&DeadLetterFilter::default()).unwrap();
     let mut results: Vec<String> = letters.iter().filter_map(|letter| letter.result.clone()).collect();
     results.sort();
     let mut expected: Vec<String> =

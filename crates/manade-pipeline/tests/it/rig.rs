@@ -13,7 +13,7 @@ use manade_pipeline::{Pipeline, PipelineOptions, values};
 use manade_store::Memory;
 
 /// How long anything may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Rig {
     dir: tempfile::TempDir,
@@ -148,11 +148,18 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The seed of `MANADE_SEED`, or one of the clock; printed, so that a failure can be repeated.
-    pub fn seeded(test: &str) -> Self {
+    pub fn seeded() -> Self {
         let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as u64;
         let seed = std::env::var("MANADE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(clock);
-        println!("{test}: MANADE_SEED={seed}");
-        Self(seed)
+        let seeded = Self(seed);
+        seeded.show();
+        seeded
+    }
+
+    /// How to come here again.
+    #[expect(clippy::print_stdout, reason = "shown with a failure")]
+    pub fn show(&self) {
+        println!("MANADE_SEED={}", self.0);
     }
 
     pub fn next(&mut self) -> u64 {
