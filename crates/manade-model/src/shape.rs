@@ -124,6 +124,9 @@ static SOURCE: Shape = Shape {
 const PATH: Key = Key::new("path", Kind::Path, "A file, folder or glob, relative to this file; `.gz` and `.zst` too.")
     .required()
     .examples(&["data/flights.ndjson", "data/*.csv.gz"]);
+const TABLE_PATH: Key = Key::new("path", Kind::Path, "One file, relative to this file; `.gz` and `.zst` too.")
+    .required()
+    .examples(&["data/airports.csv"]);
 const FORMAT: Key = Key::new("format", FORMAT_KIND, "The files' format; by default by extension.");
 const FORMAT_KIND: Kind = Kind::Either(
     &Kind::Choice(&[
@@ -264,7 +267,7 @@ static TABLE_FILE: Shape = Shape {
     name: "TableFile",
     doc: "The file of a table.",
     written: Written::Any,
-    keys: &[PATH, FORMAT, DELIMITER, QUOTE, HEADER],
+    keys: &[TABLE_PATH, FORMAT, DELIMITER, QUOTE, HEADER],
 };
 
 static RESULT: Shape = Shape {

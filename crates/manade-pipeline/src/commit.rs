@@ -209,9 +209,14 @@ impl Committer {
             let watermark = self.watermark_of(index, &progress, self.plan.lateness());
             let of = progress.results.get_mut(name).expect("every result has progress");
             let kept = Kept { name, retain: planned.spec.retain, groups: self.results[index].groups.as_ref() };
-            changes.extend(kept.expire(store, &mut of.history, watermark, now)?);
+            let failed = |source| BuildError::Group { result: name.clone(), source };
+            let expired = kept.expire(store, &mut of.history, watermark, now).map_err(failed)?;
+            of.counters.expired += expired.rows;
+            changes.extend(expired.changes);
         }
         if changes.is_empty() {
+            // What was noted of the time goes with the next commit.
+            self.progress = progress;
             return Ok(None);
         }
         let meta = serde_json::to_vec(&progress).expect("progress is plain data");
@@ -239,22 +244,22 @@ impl Committer {
         missing
     }
 
-    /// The end of a source that ends: watermarks move behind every open window.
+    /// The end of a source that ends, which every lane has reached: watermarks move behind every open window.
     fn end_windows(&self, store: &Store, progress: &mut Progress) -> Result<(), BuildError> {
-        for (lane, results) in self.lanes.iter().enumerate() {
-            for result in results {
-                let out = &self.results[*result];
-                let Some(groups) = &out.groups else { continue };
-                let failed = |source| BuildError::Group { result: out.name.clone(), source };
-                let last = groups.last_end(store).map_err(failed)?;
-                let clock = match &out.upstream {
-                    Some(upstream) if upstream.timed => {
-                        &mut progress.results.get_mut(&out.name).expect("every result has progress").clock
-                    }
-                    _ => &mut progress.lanes[lane].clock,
-                };
+        let mut closed = None;
+        for out in &self.results {
+            let Some(groups) = &out.groups else { continue };
+            let failed = |source| BuildError::Group { result: out.name.clone(), source };
+            let last = groups.last_end(store).map_err(failed)?;
+            if out.upstream.as_ref().is_some_and(|upstream| upstream.timed) {
+                let clock = &mut progress.results.get_mut(&out.name).expect("every result has progress").clock;
                 clock.closed = clock.closed.max(last);
+            } else {
+                closed = closed.max(last);
             }
+        }
+        for lane in &mut progress.lanes {
+            lane.clock.closed = lane.clock.closed.max(closed);
         }
         Ok(())
     }

@@ -163,6 +163,15 @@ pub fn select(reader: &Reader, filter: &DeadLetterFilter) -> Result<Vec<Stored>,
     Ok(selected)
 }
 
+/// The letters with these ids that are still there, in order.
+pub fn load(store: &Store, ids: &[u64]) -> Result<Vec<Stored>, ReadError> {
+    let Some(table) = store.table(TABLE) else { return Ok(Vec::new()) };
+    let rows = table.gather(&refs_of(store, &ids.iter().copied().collect()))?;
+    let mut letters: Vec<Stored> = (0..rows.num_rows()).map(|row| letter(&rows, row)).collect();
+    letters.sort_by_key(|stored| stored.letter.id);
+    Ok(letters)
+}
+
 fn matches(filter: &DeadLetterFilter, letter: &DeadLetter) -> bool {
     (filter.ids.is_empty() || filter.ids.contains(&letter.id))
         && filter.stage.is_none_or(|stage| stage == letter.stage)

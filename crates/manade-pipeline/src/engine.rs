@@ -1,12 +1,13 @@
 //! The merging thread: takes workers' outputs in source order, commits, and obeys commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use manade_store::{CommitError, EventLog, Store};
 use parking_lot::Mutex;
 
@@ -17,10 +18,11 @@ use crate::job::Done;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::reading::{Replay, Report, describe};
-use crate::replay;
+use crate::replay::{self, Waiting};
 use crate::sequencer::Sequencer;
 use crate::status::{PipelineState, PipelineStatus, ResultStatus};
 use crate::tables::Tables;
+use crate::worker::panic_text;
 
 /// A commit holds at most about this many events.
 const EVENTS: u64 = 256 * 1024;
@@ -74,12 +76,17 @@ struct Pending {
     since: Option<Instant>,
     next: u64,
     end: Option<(u64, bool)>,
-    replays: Vec<PendingReplay>,
+    replays: VecDeque<PendingReplay>,
+    /// Loaded, for the source thread to take.
+    loaded: VecDeque<Replay>,
     backlog: u64,
 }
 
 struct PendingReplay {
-    chunks: usize,
+    /// Not loaded yet.
+    waiting: Waiting,
+    /// Not merged yet.
+    left: usize,
     total: u64,
     reply: Sender<Result<ReplayAnswer, String>>,
     ids: Vec<u64>,
@@ -90,22 +97,19 @@ impl Engine {
     pub fn run(mut self) -> Store {
         let mut pending = Pending::default();
         let mut upkeep = Instant::now();
-        let failed = self.catch_up().err().map(|e| describe(&e));
-        let failed = failed.or_else(|| {
-            loop {
-                match self.turn(&mut pending) {
-                    Ok(true) => {}
-                    Ok(false) => break None,
-                    Err(e) => break Some(describe(&e)),
-                }
+        // Whatever goes wrong in here, the pipeline must not seem to run, and the store is given back as it was committed.
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.catch_up()?;
+            while self.turn(&mut pending)? {
                 if upkeep.elapsed() >= UPKEEP {
                     upkeep = Instant::now();
-                    if let Err(e) = self.upkeep() {
-                        break Some(describe(&e));
-                    }
+                    self.upkeep()?;
                 }
             }
-        });
+            Ok(())
+        }));
+        let ended = ended.unwrap_or_else(|panic| Err(RunError::Panic(panic_text(panic.as_ref()))));
+        let failed = ended.err().map(|e| describe(&e));
         self.stop.store(true, Ordering::Relaxed);
         let mut status = self.status.lock();
         match failed {
@@ -139,8 +143,7 @@ impl Engine {
         select! {
             recv(self.dones) -> done => match done {
                 Ok(done) => pending.take(done),
-                // Workers end only with the pipeline.
-                Err(_) => return Ok(false),
+                Err(_) => return Err(RunError::Threads),
             },
             recv(self.reports) -> report => if let Ok(report) = report { self.report(report, pending) },
             recv(self.commands) -> command => match command {
@@ -150,7 +153,31 @@ impl Engine {
             default(wait) => {}
         }
         self.commit_if_due(pending)?;
+        self.feed(pending)?;
         Ok(true)
+    }
+
+    /// Gives the source thread dead letters to try, a few at a time.
+    fn feed(&mut self, pending: &mut Pending) -> Result<(), RunError> {
+        loop {
+            if pending.loaded.is_empty() {
+                let Some(replay) = pending.replays.iter_mut().find(|replay| !replay.waiting.is_empty()) else {
+                    return Ok(());
+                };
+                let ids = replay::next(&mut replay.waiting);
+                let letters = dead_letters::load(&self.store, &ids).map_err(BuildError::Read)?;
+                // Those that were dropped or have expired meanwhile are not waited for.
+                replay.left -= ids.len() - letters.len();
+                pending.loaded.extend(replay::chunks(&self.plan, self.committer.progress(), letters));
+                self.answer_replays(pending, 0);
+            }
+            let Some(replay) = pending.loaded.pop_front() else { continue };
+            // The source thread is gone only when the pipeline stops.
+            if let Err(TrySendError::Full(replay)) = self.replays.try_send(replay) {
+                pending.loaded.push_front(replay);
+                return Ok(());
+            }
+        }
     }
 
     /// Finishes what the workers have, commits it, and stops.
@@ -229,16 +256,10 @@ impl Engine {
             }
         };
         let ids: Vec<u64> = selected.iter().map(|stored| stored.letter.id).collect();
-        let replays = replay::chunks(&self.plan, selected);
-        if replays.is_empty() {
-            let _ = reply.send(Ok(ReplayAnswer::default()));
-            return;
-        }
-        pending.replays.push(PendingReplay { chunks: replays.len(), total: ids.len() as u64, reply, ids });
-        for replay in replays {
-            // The source thread is gone only when the pipeline stops.
-            let _ = self.replays.send(replay);
-        }
+        let waiting = replay::waiting(&self.plan, self.committer.progress(), &selected);
+        let (left, total) = (waiting.len(), ids.len() as u64);
+        pending.replays.push_back(PendingReplay { waiting, left, total, reply, ids });
+        self.answer_replays(pending, 0);
     }
 
     fn commit_if_due(&mut self, pending: &mut Pending) -> Result<(), RunError> {
@@ -267,15 +288,14 @@ impl Engine {
         let dones = std::mem::take(&mut pending.ready);
         pending.events = 0;
         pending.since = None;
-        let replayed: Vec<u64> = dones.iter().filter_map(|d| d.replayed.as_deref()).flatten().copied().collect();
-        let replayed_chunks = dones.iter().filter(|d| d.replayed.is_some()).count();
+        let replayed = dones.iter().filter_map(|d| d.replayed.as_deref()).map(<[u64]>::len).sum();
         if let Some(last) = dones.iter().rev().find(|d| d.counts) {
             pending.backlog = last.backlog;
         }
         let tables = self.tables.lock().current();
         let built = self.committer.build(&self.store, dones, &tables, end)?;
         self.write(built)?;
-        self.answer_replays(pending, replayed_chunks, &replayed);
+        self.answer_replays(pending, replayed);
         self.show(pending.backlog);
         Ok(())
     }
@@ -345,18 +365,17 @@ impl Engine {
         }
     }
 
-    fn answer_replays(&mut self, pending: &mut Pending, mut chunks: usize, replayed: &[u64]) {
-        while chunks > 0 {
-            let Some(first) = pending.replays.first_mut() else { return };
-            let taken = chunks.min(first.chunks);
-            first.chunks -= taken;
-            chunks -= taken;
-            if first.chunks > 0 {
+    /// `merged` more letters were tried and committed; answers for what is complete.
+    fn answer_replays(&self, pending: &mut Pending, mut merged: usize) {
+        while let Some(first) = pending.replays.front_mut() {
+            let taken = merged.min(first.left);
+            first.left -= taken;
+            merged -= taken;
+            if first.left > 0 {
                 return;
             }
-            let done = pending.replays.remove(0);
+            let Some(done) = pending.replays.pop_front() else { return };
             let failed = done.ids.iter().filter(|id| self.committer.dead_letters().contains(**id)).count() as u64;
-            debug_assert!(replayed.len() as u64 >= failed || done.total > 0);
             let _ = done.reply.send(Ok(ReplayAnswer { replayed: done.total, failed }));
         }
     }
@@ -396,6 +415,10 @@ pub enum RunError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Commit(CommitError),
+    #[error("a thread of the pipeline has ended: this is a mistake in the program, see its message before this one")]
+    Threads,
+    #[error("a mistake in the program: {0}")]
+    Panic(String),
     #[error("stopped while the disk could not be written: the last events are read again at the next start")]
     StoppedWaiting,
 }

@@ -56,6 +56,25 @@ pub enum GroupError {
     Arrow(#[from] arrow::error::ArrowError),
 }
 
+/// What groups are kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GroupBounds {
+    /// Of windows: those that end later.
+    pub end: Option<i64>,
+    /// Of groups without a window: those that changed after this commit.
+    pub commit: Option<u64>,
+    /// Bytes of state, about: those that changed last.
+    pub size: Option<u64>,
+}
+
+/// What bounds let go.
+#[derive(Default)]
+pub struct Expired {
+    pub changes: Vec<(String, Change)>,
+    /// Rows of the collection.
+    pub rows: u64,
+}
+
 /// Rows of a table that are to be written, beside the stored rows that they take the place of.
 #[derive(Default)]
 struct Working {
@@ -131,39 +150,53 @@ impl GroupState {
         Ok(last)
     }
 
-    /// Drops groups whose window ended at or before `end`; without windows, those last changed in or before `commit`.
-    pub fn expire(
-        &self,
-        store: &Store,
-        end: Option<i64>,
-        commit: Option<u64>,
-    ) -> Result<Vec<(String, Change)>, ReadError> {
-        let mut changes = Vec::new();
-        for (index, of) in self.tables.iter().enumerate() {
-            let Some(table) = store.table(&of.name) else { continue };
-            let windowed = of.table.window_start.is_some() || of.table.session.is_some();
-            let mut rows = Vec::new();
-            let mut keys = Vec::new();
-            for batch in table.scan() {
-                let (batch, refs) = batch?;
-                let gone: Vec<bool> = if windowed {
-                    let Some((ends, end)) = window_ends(&batch, &of.table).zip(end) else { break };
-                    ends.values().iter().map(|e| *e <= end).collect()
-                } else {
-                    let Some(commit) = commit else { break };
-                    table.commits(&refs).into_iter().map(|c| c <= commit).collect()
-                };
-                rows.extend(refs.iter().zip(&gone).filter(|(_, gone)| **gone).map(|(row, _)| *row));
-                let key_columns: Vec<usize> = (0..of.table.key_columns).collect();
-                keys.push(filter_record_batch(&batch.project(&key_columns)?, &BooleanArray::from(gone))?);
+    /// Drops groups beyond the bounds, each with its entries.
+    pub fn expire(&self, store: &Store, bounds: &GroupBounds) -> Result<Expired, GroupError> {
+        let main = &self.tables[0];
+        let mut expired = Expired::default();
+        let Some(table) = store.table(&main.name) else { return Ok(expired) };
+        let oversized = self.oversized(store, bounds.size);
+        let oldest = if oversized > 0 { oldest_rows(table, oversized)? } else { HashSet::new() };
+        let windowed = main.table.window_start.is_some() || main.table.session.is_some();
+        let key_columns: Vec<usize> = (0..main.table.key_columns).collect();
+        let (mut rows, mut keys) = (Vec::new(), Vec::new());
+        for batch in table.scan() {
+            let (batch, refs) = batch?;
+            let mut gone: Vec<bool> = refs.iter().map(|row| oldest.contains(row)).collect();
+            if let (true, Some(end), Some(ends)) = (windowed, bounds.end, window_ends(&batch, &main.table)) {
+                gone.iter_mut().zip(ends.values()).for_each(|(gone, e)| *gone |= *e <= end);
             }
-            if rows.is_empty() {
-                continue;
+            if let (false, Some(commit)) = (windowed, bounds.commit) {
+                gone.iter_mut().zip(table.commits(&refs)).for_each(|(gone, c)| *gone |= c <= commit);
             }
-            let tombstones = if index == 0 { Some(concat_batches(&keys[0].schema(), &keys)?) } else { None };
-            changes.push((of.name.clone(), Change::Delete { rows, tombstones }));
+            rows.extend(refs.iter().zip(&gone).filter(|(_, gone)| **gone).map(|(row, _)| *row));
+            keys.push(filter_record_batch(&batch.project(&key_columns)?, &BooleanArray::from(gone))?);
         }
-        Ok(changes)
+        if rows.is_empty() {
+            return Ok(expired);
+        }
+        expired.rows = rows.len() as u64;
+        let keys = concat_batches(&keys[0].schema(), &keys)?;
+        for of in &self.tables[1..] {
+            let rows = entries_of(store, of, &keys)?;
+            if !rows.is_empty() {
+                expired.changes.push((of.name.clone(), Change::Delete { rows, tombstones: None }));
+            }
+        }
+        expired.changes.push((main.name.clone(), Change::Delete { rows, tombstones: Some(keys) }));
+        Ok(expired)
+    }
+
+    /// How many groups are beyond a size in bytes, groups taken as equally large.
+    fn oversized(&self, store: &Store, size: Option<u64>) -> u64 {
+        let Some(size) = size else { return 0 };
+        let tables = self.tables.iter().filter_map(|of| store.table(&of.name));
+        let bytes: u64 = tables.map(manade_store::Table::bytes).sum();
+        let groups = store.table(&self.tables[0].name).map_or(0, manade_store::Table::live_rows);
+        if bytes <= size {
+            return 0;
+        }
+        ((bytes - size) as f64 / bytes as f64 * groups as f64).ceil() as u64
     }
 
     fn working(&mut self, store: &Store, partials: &[Partial]) -> Result<Vec<Working>, GroupError> {
@@ -257,6 +290,35 @@ impl GroupState {
         merged.closed = Some(self.reader.rows(&main, &batches)?);
         Ok(())
     }
+}
+
+/// The rows that changed longest ago.
+fn oldest_rows(table: &manade_store::Table, count: u64) -> Result<HashSet<RowRef>, ReadError> {
+    let mut rows = Vec::new();
+    for batch in table.scan() {
+        let (_, refs) = batch?;
+        rows.extend(table.commits(&refs).into_iter().zip(refs));
+    }
+    rows.sort_unstable();
+    rows.truncate(count as usize);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Rows of an entry table that belong to groups with these keys.
+fn entries_of(store: &Store, of: &StateOf, keys: &RecordBatch) -> Result<Vec<RowRef>, GroupError> {
+    let Some(table) = store.table(&of.name) else { return Ok(Vec::new()) };
+    let columns = of.table.group_columns;
+    let fields = (0..columns).map(|column| SortField::new(keys.column(column).data_type().clone()));
+    let converter = RowConverter::new(fields.collect())?;
+    let gone: HashSet<Vec<u8>> =
+        converter.convert_columns(&keys.columns()[..columns])?.iter().map(|key| key.data().to_vec()).collect();
+    let mut rows = Vec::new();
+    for batch in table.scan() {
+        let (batch, refs) = batch?;
+        let groups = converter.convert_columns(&batch.columns()[..columns])?;
+        rows.extend(groups.iter().zip(refs).filter(|(group, _)| gone.contains(group.data())).map(|(_, row)| row));
+    }
+    Ok(rows)
 }
 
 /// The keys of `stored` that none of `rows` has.

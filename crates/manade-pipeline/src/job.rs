@@ -17,8 +17,8 @@ pub struct Job {
     pub lanes: Vec<usize>,
     /// Events are counted, and their dead letters kept.
     pub counts: bool,
-    /// Only this result takes them (replay of its dead letters).
-    pub only: Option<usize>,
+    /// Only these results take them (replay of dead letters).
+    pub only: Option<Arc<[usize]>>,
     pub tables: Arc<TableSet>,
 }
 

@@ -15,6 +15,7 @@ mod dead_letters;
 mod engine;
 mod groups;
 mod job;
+mod lookup;
 mod pipeline;
 pub mod plan;
 mod progress;

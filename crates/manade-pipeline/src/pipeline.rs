@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use manade_model::{Emit, EventSchema, Finding, Source, Start};
 use manade_sql::{Input, Stage};
-use manade_store::{Change, Commit, EventBounds, EventLog, OpenError, Store, StoreOptions};
+use manade_store::{Change, Commit, EventBounds, EventLog, Memory, OpenError, Store, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::collection::Collection;
@@ -21,7 +21,7 @@ use crate::job::{Done, Job};
 use crate::plan::{Decoders, Plan};
 use crate::progress::{Lane, Position, Progress, ResultProgress};
 use crate::reading::{Reading, describe};
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Sequencer, TurnKeeper};
 use crate::source::discover::{SelectError, Selection};
 use crate::source::file::{FileOptions, FileReader};
 use crate::source::open::Last;
@@ -35,8 +35,8 @@ use crate::worker::Worker;
 pub struct PipelineOptions {
     /// Threads that decode and run SQL.
     pub workers: usize,
-    /// Bytes that state may hold in memory.
-    pub memory: u64,
+    /// For the rows of state; pipelines may share it.
+    pub memory: Memory,
     /// Stop reading at the end of what is there.
     pub once: bool,
     /// Accepted events that may wait before more are refused.
@@ -98,8 +98,8 @@ pub struct Stored {
 
 impl Stored {
     /// Opens a pipeline's folder, which may be new.
-    pub fn open(folder: &Path, memory: u64) -> Result<Self, StartError> {
-        let options = StoreOptions { resident: memory, ..StoreOptions::default() };
+    pub fn open(folder: &Path, memory: Memory) -> Result<Self, StartError> {
+        let options = StoreOptions { memory, ..StoreOptions::default() };
         let store = Store::open(&folder.join("store"), options)?;
         let progress = match store.meta() {
             None => Progress::default(),
@@ -233,7 +233,16 @@ impl Stored {
 
 impl Pipeline {
     pub fn start(folder: &Path, plan: Plan, options: &PipelineOptions) -> Result<Self, StartError> {
-        let Stored { store, progress } = Stored::open(folder, options.memory)?;
+        if is_alone_without_data(folder) {
+            let pipeline = plan.pipeline.name.as_str();
+            tracing::warn!(
+                pipeline,
+                "it has no data yet while other pipelines of the data folder have: it starts from the oldest event; if \
+                 it is not new, {} was lost: stop, and restore it from a backup",
+                folder.display()
+            );
+        }
+        let Stored { store, progress } = Stored::open(folder, options.memory.clone())?;
         let plan = Arc::new(plan);
         let log = open_log(folder, &plan)?;
         let oldest = Position(log.as_ref().map_or(0, |log| log.events().start));
@@ -262,9 +271,8 @@ impl Pipeline {
         let (dones, done_queue) = bounded::<Done>(options.workers * 2);
         let (reports, report_queue) = unbounded();
         let (commands, command_queue) = unbounded();
-        let (replays, replay_queue) = unbounded();
-        let issued = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
+        let (replays, replay_queue) = bounded(2);
+        let (issued, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
 
         let mut threads = workers(&plan, &lanes, &sequencer, options.workers, &job_queue, &dones)?;
@@ -279,6 +287,7 @@ impl Pipeline {
             issued: Arc::clone(&issued),
             stop: Arc::clone(&stop),
             positions: progress.lanes.iter().map(|lane| lane.position).collect(),
+            lanes: Arc::clone(&lanes),
             once: options.once,
         };
         threads.push(spawn("source", move || reading.run()));
@@ -409,6 +418,13 @@ impl Drop for Pipeline {
     }
 }
 
+/// The pipeline is new, or its folder was lost: its neighbours have theirs.
+fn is_alone_without_data(folder: &Path) -> bool {
+    let others = folder.parent().and_then(|parent| std::fs::read_dir(parent).ok());
+    !folder.join("store").exists()
+        && others.is_some_and(|mut others| others.any(|other| other.is_ok_and(|o| o.path() != folder)))
+}
+
 /// Threads that decode and run SQL until there are no more jobs.
 fn workers(
     plan: &Arc<Plan>,
@@ -425,6 +441,7 @@ fn workers(
         let mut worker = Worker::new(plan, decoders, Arc::clone(&sequencer), Arc::clone(lanes))?;
         let (queue, out) = (queue.clone(), out.clone());
         threads.push(spawn(&format!("worker-{number}"), move || {
+            let _keeper = TurnKeeper(Arc::clone(&sequencer));
             for job in queue {
                 let Some(done) = worker.run(job) else { return };
                 if out.send(done).is_err() {
@@ -538,15 +555,20 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progr
     park(&mut progress, &names);
     for result in &plan.results {
         let name = result.spec.name.to_string();
-        let of = progress.results.entry(name.clone()).or_insert_with(|| ResultProgress::new(result, plan.lateness()));
+        let (letter, lateness) = (progress.next_dead_letter, plan.lateness());
+        let of = progress.results.entry(name.clone()).or_insert_with(|| ResultProgress::new(result, lateness, letter));
         of.definition = result.definition.clone();
         of.fingerprint.clone_from(&result.query.fingerprint);
-        of.lateness = plan.lateness();
+        of.lateness = lateness;
         if progress.lanes.iter().any(|lane| lane.results.contains(&name)) {
             continue;
         }
-        if let Some(at) = progress.parked.iter().position(|lane| lane.results.contains(&name)) {
-            let lane = progress.parked.remove(at);
+        let parked = progress.parked.iter().position(|lane| lane.results.contains(&name));
+        let parked = parked.map(|at| progress.parked.remove(at));
+        if let Some(lane) = lane_read_by(result, &progress.lanes) {
+            progress.lanes[lane].results.push(name);
+        } else if let Some(lane) = parked {
+            of.first_letter = letter;
             progress.lanes.push(lane);
         } else if first || result.spec.start == Start::Latest {
             progress.lanes[0].results.push(name);
@@ -556,6 +578,12 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progr
     }
     join_lanes(&mut progress.lanes);
     Ok(progress)
+}
+
+/// A result that reads an earlier one goes along with it.
+fn lane_read_by(result: &crate::plan::PlannedResult, lanes: &[Lane]) -> Option<usize> {
+    let Input::Result(from) = &result.query.input else { return None };
+    lanes.iter().position(|lane| lane.results.contains(from))
 }
 
 /// Takes removed results out of their lanes, and remembers how far each had read.
@@ -618,7 +646,7 @@ fn lanes_of(plan: &Plan, progress: &Progress) -> Vec<Vec<usize>> {
 }
 
 impl ResultProgress {
-    fn new(result: &crate::plan::PlannedResult, lateness: i64) -> Self {
+    fn new(result: &crate::plan::PlannedResult, lateness: i64, first_letter: u64) -> Self {
         Self {
             counters: crate::status::ResultCounters::default(),
             definition: result.definition.clone(),
@@ -628,6 +656,7 @@ impl ResultProgress {
             seen: None,
             lateness,
             history: Vec::new(),
+            first_letter,
             removed: false,
         }
     }

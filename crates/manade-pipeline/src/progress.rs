@@ -72,6 +72,9 @@ pub struct ResultProgress {
     /// How far rows had come at a few moments, for bounds by age and size.
     #[serde(default)]
     pub history: Vec<Milestone>,
+    /// Events of older dead letters are read by the result itself, as it was added after them.
+    #[serde(default)]
+    pub first_letter: u64,
     /// No longer in the platform: kept until its collection is dropped.
     pub removed: bool,
 }

@@ -28,6 +28,8 @@ pub struct Reading {
     pub stop: Arc<AtomicBool>,
     /// Each lane's position; the first is the main lane's, at the source's own.
     pub positions: Vec<Position>,
+    /// Each lane's results.
+    pub lanes: Arc<Vec<Vec<usize>>>,
     /// Stop at the end of what is there.
     pub once: bool,
 }
@@ -35,7 +37,16 @@ pub struct Reading {
 /// Dead letters that are tried again.
 pub struct Replay {
     pub chunk: SourceChunk,
-    pub only: Option<usize>,
+    pub takers: Takers,
+}
+
+/// Which results take dead letters that are tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Takers {
+    /// The one that had left the event out.
+    Own(usize),
+    /// Those that have seen it dead. One that lags behind has yet to read it.
+    All(Arc<[usize]>),
 }
 
 /// What the source thread tells the merging thread.
@@ -138,14 +149,22 @@ impl Reading {
 
     fn replay(&mut self) -> bool {
         let mut read = false;
-        while let Ok(replay) = self.replays.try_recv() {
-            self.issue(replay.chunk, (0..self.positions.len()).collect(), true, replay.only);
+        while let Ok(Replay { chunk, takers }) = self.replays.try_recv() {
+            let main = self.source.position();
+            let (all, takers): (bool, Arc<[usize]>) = match takers {
+                Takers::Own(result) => (true, [result].into()),
+                Takers::All(results) => (false, results),
+            };
+            let takes = |lane: &usize| self.lanes[*lane].iter().any(|result| takers.contains(result));
+            let is_there = |lane: &usize| all || self.positions[*lane] == main;
+            let lanes = (0..self.positions.len()).filter(takes).filter(is_there).collect();
+            self.issue(chunk, lanes, true, Some(takers));
             read = true;
         }
         read
     }
 
-    fn issue(&mut self, source: SourceChunk, lanes: Vec<usize>, counts: bool, only: Option<usize>) {
+    fn issue(&mut self, source: SourceChunk, lanes: Vec<usize>, counts: bool, only: Option<Arc<[usize]>>) {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
         let job = Job { number, source, lanes, counts, only, tables: self.tables.lock().current() };
         // The workers are gone only when the pipeline stops.

@@ -1,5 +1,6 @@
 //! Dead letters as a source: chunks of the kept bytes, to be decoded and run once more.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::buffer::Buffer;
@@ -7,56 +8,75 @@ use manade_events::Chunk;
 
 use crate::dead_letters::Stored;
 use crate::plan::Plan;
-use crate::reading::Replay;
+use crate::progress::Progress;
+use crate::reading::{Replay, Takers};
 use crate::source::{Mark, Origin, SourceChunk};
 
-/// Letters that are tried in one chunk.
+/// Letters that are tried at once, and their bytes.
 const LETTERS: usize = 10_000;
+const BYTES: u64 = 16 * 1024 * 1024;
 
-/// Cuts dead letters, in order, into chunks of those that are decoded alike and go to the same result. Letters of a
-/// result that is gone, and those of which only the beginning was kept, are left as they are.
-pub fn chunks(plan: &Plan, letters: Vec<Stored>) -> Vec<Replay> {
+/// Letters that wait to be tried, by id, with their bytes.
+pub type Waiting = VecDeque<(u64, u64)>;
+
+/// Those that can be tried: not the ones of a result that is gone, nor those of which only the beginning was kept.
+pub fn waiting(plan: &Plan, progress: &Progress, letters: &[Stored]) -> Waiting {
+    let whole = letters.iter().filter(|stored| stored.letter.raw.len() as u64 == stored.letter.length);
+    let taken = whole.filter(|stored| takers(plan, progress, stored).is_some());
+    taken.map(|stored| (stored.letter.id, stored.letter.length)).collect()
+}
+
+/// Takes as many as are tried at once.
+pub fn next(waiting: &mut Waiting) -> Vec<u64> {
+    let (mut ids, mut bytes) = (Vec::new(), 0);
+    while ids.len() < LETTERS
+        && let Some((id, length)) = waiting.front().copied()
+        && (ids.is_empty() || bytes + length <= BYTES)
+    {
+        waiting.pop_front();
+        ids.push(id);
+        bytes += length;
+    }
+    ids
+}
+
+/// Cuts dead letters, in order, into chunks of those that are decoded alike and go to the same results.
+pub fn chunks(plan: &Plan, progress: &Progress, letters: Vec<Stored>) -> Vec<Replay> {
     let mut replays = Vec::new();
     let mut run: Vec<Stored> = Vec::new();
+    let mut of_run = None;
     for stored in letters {
-        if matches!(target(plan, &stored), Target::Nobody) || stored.letter.raw.len() as u64 != stored.letter.length {
-            continue;
-        }
+        let takers = takers(plan, progress, &stored);
         let alike = run.first().is_none_or(|first| {
-            first.letter.result == stored.letter.result
+            of_run == takers
                 && first.source.format == stored.source.format
                 && first.source.header == stored.source.header
                 && first.source.arrival == stored.source.arrival
         });
-        if !alike || run.len() == LETTERS {
-            replays.extend(replay(plan, std::mem::take(&mut run)));
+        if !alike {
+            replays.extend(replay(std::mem::take(&mut run), of_run.take()));
         }
+        of_run = takers;
         run.push(stored);
     }
-    replays.extend(replay(plan, run));
+    replays.extend(replay(run, of_run));
     replays
 }
 
-/// Who takes a letter's event.
-enum Target {
-    All,
-    One(usize),
-    /// The result is gone.
-    Nobody,
+/// Who takes a letter's event; `None`: the result is gone. One that was added after the letter has read the event
+/// itself.
+fn takers(plan: &Plan, progress: &Progress, stored: &Stored) -> Option<Takers> {
+    let name = |index: usize| plan.results[index].spec.name.as_str();
+    let mut results = 0..plan.results.len();
+    if let Some(of) = &stored.letter.result {
+        return results.find(|index| name(*index) == of).map(Takers::Own);
+    }
+    let saw = |index: &usize| progress.results.get(name(*index)).is_some_and(|of| of.first_letter <= stored.letter.id);
+    Some(Takers::All(results.filter(saw).collect()))
 }
 
-fn target(plan: &Plan, stored: &Stored) -> Target {
-    let Some(name) = &stored.letter.result else { return Target::All };
-    plan.results.iter().position(|r| r.spec.name.as_str() == name).map_or(Target::Nobody, Target::One)
-}
-
-fn replay(plan: &Plan, run: Vec<Stored>) -> Option<Replay> {
-    let first = run.first()?;
-    let only = match target(plan, first) {
-        Target::All => None,
-        Target::One(result) => Some(result),
-        Target::Nobody => return None,
-    };
+fn replay(run: Vec<Stored>, takers: Option<Takers>) -> Option<Replay> {
+    let (first, takers) = run.first().zip(takers)?;
     let source = first.source.clone();
     let mut data = Vec::new();
     let mut ends = Vec::new();
@@ -77,5 +97,5 @@ fn replay(plan: &Plan, run: Vec<Stored>) -> Option<Replay> {
     let format = source.format;
     let origin = Origin::Replay(ids);
     let chunk = SourceChunk { chunk, format, origin, mark: Mark::None, after: None, bad: Vec::new(), backlog: 0 };
-    Some(Replay { chunk, only })
+    Some(Replay { chunk, takers })
 }

@@ -1,9 +1,9 @@
 //! Bounds of what a result keeps, by age and by size.
 
 use manade_model::Retain;
-use manade_store::{Change, ReadError, Store};
+use manade_store::{Change, Store};
 
-use crate::groups::{GroupState, rows_name};
+use crate::groups::{Expired, GroupBounds, GroupError, GroupState, rows_name};
 use crate::progress::Milestone;
 
 /// Milestones that are kept: an age is met to within a part of this many.
@@ -17,35 +17,40 @@ pub struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// Drops what is beyond the bounds. `history` learns how far rows are now.
+    /// Drops what is beyond the bounds. `history` learns how far rows are now. Says how many rows went.
     pub fn expire(
         &self,
         store: &Store,
         history: &mut Vec<Milestone>,
         watermark: Option<i64>,
         now: i64,
-    ) -> Result<Vec<(String, Change)>, ReadError> {
+    ) -> Result<Expired, GroupError> {
+        let mut expired = Expired::default();
         if self.retain == Retain::default() {
-            return Ok(Vec::new());
+            return Ok(expired);
         }
         let table = store.table(&rows_name(self.name));
         let rows = table.map(manade_store::Table::row_ids).unwrap_or_default();
         let age = self.retain.age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
         let here = Milestone { time: now, commit: store.last_commit(), row: rows.end };
         let past = past_milestone(history, here, age.unwrap_or(i64::MAX));
-        let mut changes = Vec::new();
         if let Some(table) = table {
             let by_age = past.map_or(rows.start, |milestone| milestone.row);
             let by_size = self.retain.size.map_or(rows.start, |size| row_within(&rows, table.bytes(), size));
             let before_row = by_age.max(by_size);
             if before_row > rows.start {
-                changes.push((rows_name(self.name), Change::Expire { before_row }));
+                expired.rows = before_row - rows.start;
+                expired.changes.push((rows_name(self.name), Change::Expire { before_row }));
             }
+        } else if let Some(groups) = self.groups {
+            let bounds = GroupBounds {
+                end: watermark.zip(age).map(|(watermark, age)| watermark.saturating_sub(age)),
+                commit: past.map(|milestone| milestone.commit),
+                size: self.retain.size,
+            };
+            expired = groups.expire(store, &bounds)?;
         }
-        if let (Some(groups), Some(age)) = (self.groups, age) {
-            changes.extend(groups.expire(store, watermark.map(|w| w.saturating_sub(age)), past.map(|m| m.commit))?);
-        }
-        Ok(changes)
+        Ok(expired)
     }
 }
 

@@ -4,6 +4,8 @@
 //! hand in, and gets the clocks as they stood before its own first event. So lateness is decided event by event in
 //! source order, however the source was cut and whoever decoded it.
 
+use std::sync::Arc;
+
 use parking_lot::{Condvar, Mutex};
 
 use crate::progress::EventClock;
@@ -11,6 +13,17 @@ use crate::progress::EventClock;
 pub struct Sequencer {
     turn: Mutex<Turn>,
     passed: Condvar,
+}
+
+/// Held by a worker's thread: should it panic, nobody waits for its turn for ever.
+pub struct TurnKeeper(pub Arc<Sequencer>);
+
+impl Drop for TurnKeeper {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
+    }
 }
 
 struct Turn {

@@ -64,4 +64,7 @@ pub struct ResultCounters {
     pub selected: u64,
     /// Rows written to the collection or sink.
     pub written: u64,
+    /// Rows that `retain` has dropped.
+    #[serde(default)]
+    pub expired: u64,
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use manade_model::{FileFormat, FileSource, Name, PipelineTest, Place, Source};
+use manade_store::Memory;
 use serde_json::{Map, Value};
 
 use crate::collection::{Collection, CollectionKind, ScanRequest};
@@ -43,7 +44,7 @@ pub fn run_test(plan: &Plan, test: &PipelineTest) -> TestOutcome {
 fn check(plan: &Plan, test: &PipelineTest, folder: &Path) -> Result<Vec<String>, Vec<String>> {
     let failed = |e: &dyn std::error::Error| vec![describe(e)];
     let plan = given(plan, test, folder).map_err(|e| failed(&e))?;
-    let options = PipelineOptions { workers: 1, memory: u64::MAX, once: true, max_backlog: u64::MAX };
+    let options = PipelineOptions { workers: 1, memory: Memory::unbounded(), once: true, max_backlog: u64::MAX };
     let pipeline = Pipeline::start(&folder.join("data"), plan, &options).map_err(|e| failed(&e))?;
     let until = Instant::now() + PATIENCE;
     loop {

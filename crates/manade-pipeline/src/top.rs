@@ -1,7 +1,8 @@
 //! The change feed of a top-N result: its rows are compared with those of the commit that was looked at before.
 //!
 //! A row can leave the first N without having changed itself, so stored changes do not tell. What was compared is kept
-//! in memory: after a restart a reader that wants to go on begins with a snapshot.
+//! in memory: after a restart, a reader that wants to go on can do so if no group has changed since it was there; else it
+//! begins with a snapshot.
 
 use std::collections::HashMap;
 
@@ -18,6 +19,8 @@ const GONE: usize = 10_000;
 pub struct TopFeed {
     /// The first commit that was looked at: what happened before is not known.
     first: Option<u64>,
+    /// The last commit that was looked at.
+    commit: u64,
     /// By key: the row as bytes, and the commit at which it was first seen like that.
     rows: HashMap<Vec<u8>, (Vec<u8>, u64)>,
     last: Option<RecordBatch>,
@@ -26,13 +29,28 @@ pub struct TopFeed {
 }
 
 impl TopFeed {
-    /// What changed after commit `since`, given the rows at `commit`.
-    pub fn changes(&mut self, since: u64, commit: u64, rows: RecordBatch) -> Result<Changes, ReadError> {
-        let first = *self.first.get_or_insert(commit);
-        self.look(commit, &rows)?;
+    /// Rows at `commit` are still to be looked at.
+    pub fn is_behind(&self, commit: u64) -> bool {
+        self.first.is_none() || commit > self.commit
+    }
+
+    /// The rows at `commit`; they were the same from commit `from` on.
+    pub fn look(&mut self, from: u64, commit: u64, rows: &RecordBatch) -> Result<(), ReadError> {
+        if self.is_behind(commit) {
+            self.first.get_or_insert(from);
+            self.compare(commit, rows)?;
+            self.commit = commit;
+        }
+        Ok(())
+    }
+
+    /// What changed after commit `since`, up to the last look.
+    pub fn changes(&self, since: u64) -> Result<Changes, ReadError> {
+        let (first, commit) = (self.first.unwrap_or_default(), self.commit);
         if since < first {
             return Err(ReadError::Gone { oldest: first });
         }
+        let Some(rows) = &self.last else { return Ok(Changes { commit, batches: Vec::new() }) };
         let mut batches = Vec::new();
         for (at, rows) in self.gone.iter().filter(|(at, _)| *at > since) {
             batches.push(ChangeBatch { commit: *at, kind: ChangeKind::Delete, rows: rows.clone() });
@@ -40,14 +58,14 @@ impl TopFeed {
         let keys = rows.column(rows.num_columns() - 1).as_binary::<i32>();
         let newer = |key: Option<&[u8]>| key.and_then(|key| self.rows.get(key)).is_some_and(|(_, at)| *at > since);
         let changed: BooleanArray = keys.iter().map(|key| Some(newer(key))).collect();
-        let rows = filter_record_batch(&rows, &changed).map_err(|e| ReadError::Failed(e.to_string()))?;
+        let rows = filter_record_batch(rows, &changed).map_err(|e| ReadError::Failed(e.to_string()))?;
         if rows.num_rows() > 0 {
             batches.push(ChangeBatch { commit, kind: ChangeKind::Upsert, rows });
         }
         Ok(Changes { commit, batches })
     }
 
-    fn look(&mut self, commit: u64, rows: &RecordBatch) -> Result<(), ReadError> {
+    fn compare(&mut self, commit: u64, rows: &RecordBatch) -> Result<(), ReadError> {
         let failed = |e: arrow::error::ArrowError| ReadError::Failed(e.to_string());
         let keys = rows.column(rows.num_columns() - 1).as_binary::<i32>();
         let visible = &rows.columns()[..rows.num_columns() - 1];

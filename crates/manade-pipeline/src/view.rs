@@ -1,5 +1,6 @@
 //! A result's rows as a collection: stored states become visible rows when they are read.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::collection::{
 };
 use crate::commit::{rows_schema, typed};
 use crate::groups::{rows_name, state_name};
+use crate::lookup::{self, Lookups, is_indexable};
 use crate::progress::{Definition, Progress};
 use crate::top::TopFeed;
 
@@ -37,6 +39,9 @@ struct Shape {
     query: Arc<Query>,
     schema: SchemaRef,
     appends: bool,
+    /// Visible columns that rows are found by.
+    indexed: Vec<usize>,
+    lookups: Mutex<Lookups>,
     /// Row readers that are not in use.
     idle: Mutex<Vec<RowReader>>,
 }
@@ -53,7 +58,11 @@ impl ResultCollection {
         let info = info_of(pipeline, definition, &query)?;
         let appends = info.kind == CollectionKind::Append;
         let schema = rows_schema(&query);
-        let shape = Shape { result: definition.name.clone(), query, schema, appends, idle: Mutex::new(Vec::new()) };
+        let column = |name: &String| query.columns.iter().position(|column| column.name == *name);
+        let indexed = definition.index.iter().filter_map(column);
+        let indexed = indexed.filter(|column| is_indexable(schema.field(*column).data_type())).collect();
+        let (lookups, idle) = (Mutex::default(), Mutex::default());
+        let shape = Shape { result: definition.name.clone(), query, schema, appends, indexed, lookups, idle };
         let top = Mutex::new(TopFeed::default());
         Some(Self { info: Arc::new(info), reader, shape: Arc::new(shape), lateness, top })
     }
@@ -109,11 +118,7 @@ impl Collection for ResultCollection {
         let view = self.reader.view();
         let commit = view.commit();
         if self.info.kind == CollectionKind::Top {
-            let rows = Arc::clone(&self.shape).read(&view, &ScanRequest::default())?;
-            let rows = rows.collect::<Result<Vec<_>, _>>()?;
-            let empty = RecordBatch::new_empty(self.shape.keyed_schema());
-            let rows = rows.into_iter().next().unwrap_or(empty);
-            return self.top.lock().changes(since, commit, rows);
+            return self.top_changes(&view, since);
         }
         let name = if self.shape.appends { rows_name(&self.info.name) } else { state_name(&self.info.name, 0) };
         let Some(snapshot) = view.snapshot(&name) else { return Ok(Changes { commit, batches: Vec::new() }) };
@@ -141,6 +146,24 @@ impl Collection for ResultCollection {
 
     fn wait_beyond(&self, commit: u64, timeout: Duration) -> u64 {
         self.reader.wait_beyond(commit, timeout)
+    }
+}
+
+impl ResultCollection {
+    /// All readers of a commit share one look at its rows.
+    fn top_changes(&self, view: &View, since: u64) -> Result<Changes, ReadError> {
+        let mut top = self.top.lock();
+        if top.is_behind(view.commit()) {
+            let rows = Arc::clone(&self.shape).read(view, &ScanRequest::default())?;
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let empty = RecordBatch::new_empty(self.shape.keyed_schema());
+            let state = view.snapshot(&state_name(&self.info.name, 0));
+            let quiet =
+                state.map_or(Ok(true), |state| state.changes(since).map(|mut changes| changes.next().is_none()));
+            let from = if quiet.unwrap_or(false) { since } else { view.commit() };
+            top.look(from.min(view.commit()), view.commit(), rows.first().unwrap_or(&empty))?;
+        }
+        top.changes(since)
     }
 }
 
@@ -172,7 +195,12 @@ impl Rows for ResultRows {
         let Self { shape, view } = *self;
         if shape.appends {
             let Some(rows) = view.snapshot(&rows_name(&shape.result)) else { return Box::new(std::iter::empty()) };
-            return Box::new(rows.scan().map(move |batch| shape.appended(&batch.map_err(|e| read_error(&e))?)));
+            let found = match shape.blocks(&rows, request) {
+                Ok(Some(ranges)) => Box::new(ranges.into_iter().flat_map(move |ids| rows.scan_ids(ids))),
+                Ok(None) => rows.scan(),
+                Err(e) => return Box::new(std::iter::once(Err(e))),
+            };
+            return Box::new(found.map(move |batch| shape.appended(&batch.map_err(|e| read_error(&e))?)));
         }
         match shape.read(&view, request) {
             Ok(batches) => batches,
@@ -208,6 +236,11 @@ impl Shape {
         let wanted = self.key_filters(request);
         if let Some(batch) = self.look_up(&main, &wanted)? {
             return Ok(Box::new(std::iter::once(self.visible(&batch, &entries))));
+        }
+        if let Some(hashes) = self.groups_found(&main, &entries, request)? {
+            let found = main.lookup_all(&hashes).map_err(|e| read_error(&e))?;
+            let found = Self::matching(found, &wanted)?;
+            return Ok(Box::new(std::iter::once(self.visible(&found, &entries))));
         }
         let shape = Arc::clone(&self);
         let batches = main.scan().map(move |batch| {
@@ -258,6 +291,79 @@ impl Shape {
         let hash = manade_store::hash_columns(&values, 1)[0];
         let found = main.lookup(hash).map_err(|e| read_error(&e))?;
         Self::matching(found, wanted).map(Some)
+    }
+
+    /// An indexed column that the request fixes, by its number among them, and the value.
+    fn indexed(&self, request: &ScanRequest) -> Option<(usize, ArrayRef)> {
+        request.equals.iter().find_map(|(column, value)| {
+            let at = self.indexed.iter().position(|indexed| indexed == column)?;
+            let is_typed = value.data_type() == *self.schema.field(*column).data_type() && !value.is_null();
+            Some((at, value.to_array().ok().filter(|_| is_typed)?))
+        })
+    }
+
+    /// Hashes of the groups that may have the value of an indexed column; `None` where a scan is as good.
+    fn groups_found(
+        &self,
+        main: &Snapshot,
+        entries: &[RecordBatch],
+        request: &ScanRequest,
+    ) -> Result<Option<Vec<u64>>, ReadError> {
+        let key = self.main().lookup_columns();
+        let Some((column, value)) = self.indexed(request).filter(|_| !key.is_empty()) else { return Ok(None) };
+        let mut lookups = self.lookups.lock();
+        if lookups.is_worn(main.rows()) {
+            *lookups = Lookups::default();
+        }
+        let changes = match lookups.reached() {
+            // It may not have seen what this view shows: values that were there only for a while.
+            Some((commit, _)) if commit > main.commit() => return Ok(None),
+            Some((commit, _)) => main.changes(commit).ok(),
+            None => None,
+        };
+        let visible = self.schema.fields().len();
+        let add = |lookups: &mut Lookups, batch: &RecordBatch| -> Result<(), ReadError> {
+            let rows = self.with_reader(|reader| reader.rows(batch, entries))?;
+            let columns =
+                typed(&rows.columns()[..visible], &self.schema).map_err(|e| ReadError::Failed(e.to_string()))?;
+            let values: Vec<ArrayRef> = self.indexed.iter().map(|column| Arc::clone(&columns[*column])).collect();
+            let keys: Vec<ArrayRef> = key.iter().map(|column| Arc::clone(rows.column(visible + column))).collect();
+            lookups.add(&values, &manade_store::hash_columns(&keys, rows.num_rows()));
+            Ok(())
+        };
+        if let Some(changes) = changes {
+            for changed in changes {
+                let changed = changed.map_err(|e| read_error(&e))?;
+                if changed.kind == ChangedKind::Upsert {
+                    add(&mut lookups, &changed.rows)?;
+                }
+            }
+        } else {
+            lookups.begin(self.indexed.len());
+            for batch in main.scan() {
+                add(&mut lookups, &batch.map_err(|e| read_error(&e))?)?;
+            }
+        }
+        lookups.reach(main.commit(), 0);
+        let found = lookups.find(column, &value);
+        Ok((found.len() as u64 <= main.rows() / 4 + 1).then_some(found))
+    }
+
+    /// Ids of the appended rows that may have the value of an indexed column.
+    fn blocks(&self, rows: &Snapshot, request: &ScanRequest) -> Result<Option<Vec<Range<u64>>>, ReadError> {
+        let Some((column, value)) = self.indexed(request) else { return Ok(None) };
+        let mut lookups = self.lookups.lock();
+        let next = lookups.reached().map(|(_, row)| row);
+        if next.is_none() {
+            lookups.begin(self.indexed.len());
+        }
+        for batch in rows.scan_from(next.unwrap_or_default()) {
+            let batch = batch.map_err(|e| read_error(&e))?;
+            let ids = batch.column(self.schema.fields().len()).as_primitive::<UInt64Type>();
+            lookups.add(&lookup::values_of(&batch, &self.indexed), &lookup::blocks(ids.values()));
+        }
+        lookups.reach(rows.commit(), rows.row_ids().end);
+        Ok(Some(lookup::ranges(&lookups.find(column, &value))))
     }
 
     fn matching(batch: RecordBatch, wanted: &[(usize, ScalarValue)]) -> Result<RecordBatch, ReadError> {

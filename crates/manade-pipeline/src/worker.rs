@@ -1,5 +1,7 @@
 //! A worker: decodes a chunk, learns its watermarks in turn, and runs every result's SQL over it.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,7 +10,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use manade_events::{Chunk, DeadRecord, DecodeStage, Decoded, RecordSpan};
 use manade_model::Late;
-use manade_sql::{Groups, Input, SqlError, Stage as SqlStage, StageOutput, TableSet, Window, Worker as SqlWorker};
+use manade_sql::{
+    Groups, Input, Query, SqlError, Stage as SqlStage, StageOutput, TableSet, Window, Worker as SqlWorker,
+};
 
 use crate::dead_letter::Stage;
 use crate::job::{Dead, Done, DoneLane, DoneResult, Job, Part, RawFormat};
@@ -71,7 +75,7 @@ impl Worker {
             }
             let events = LaneEvents::new(&decoded, before, self.plan.lateness());
             let own = Arc::clone(&self.lanes);
-            for result in own[*lane].iter().copied().filter(|r| job.only.is_none_or(|only| only == *r)) {
+            for result in own[*lane].iter().copied().filter(|r| job.only.as_ref().is_none_or(|only| only.contains(r))) {
                 results.extend(self.run_result(result, &events, &job));
             }
         }
@@ -112,7 +116,8 @@ impl Worker {
         let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: 0 };
         for (from, len) in events.cuts(late && matches!(window, Some(Window::Session { .. }))) {
             let slice = batch.slice(from, len);
-            let mut run = Bisect { sql, tables: &job.tables, late, outputs: Vec::new(), failed: Vec::new() };
+            let mut run =
+                Bisect { query: &query, sql, tables: &job.tables, late, outputs: Vec::new(), failed: Vec::new() };
             run.run(&slice, from);
             let watermark = events.watermark_before(from);
             for (row, reason) in run.failed {
@@ -147,6 +152,7 @@ fn late_reason(events: &LaneEvents<'_>, row: usize) -> String {
 
 /// Runs SQL over a batch; where it fails, over halves of it, until the events that make it fail are alone.
 struct Bisect<'a> {
+    query: &'a Query,
     sql: &'a mut SqlWorker,
     tables: &'a TableSet,
     late: bool,
@@ -157,9 +163,9 @@ struct Bisect<'a> {
 
 impl Bisect<'_> {
     fn run(&mut self, batch: &RecordBatch, from: usize) {
-        match self.sql.run(batch, self.tables, self.late) {
+        match self.attempt(batch) {
             Ok(output) => self.outputs.push(output),
-            Err(e) if batch.num_rows() <= 1 => self.failed.push((from, e.to_string())),
+            Err(reason) if batch.num_rows() <= 1 => self.failed.push((from, reason)),
             Err(_) => {
                 let half = batch.num_rows() / 2;
                 self.run(&batch.slice(0, half), from);
@@ -167,6 +173,25 @@ impl Bisect<'_> {
             }
         }
     }
+}
+
+impl Bisect<'_> {
+    /// A function that panics on a value is no reason to end: the event is dead, and what it left behind is thrown away.
+    fn attempt(&mut self, batch: &RecordBatch) -> Result<StageOutput, String> {
+        match catch_unwind(AssertUnwindSafe(|| self.sql.run(batch, self.tables, self.late))) {
+            Ok(output) => output.map_err(|e| e.to_string()),
+            Err(panic) => {
+                *self.sql = self.query.worker().map_err(|e| e.to_string())?;
+                Err(format!("a mistake in the program: {}", panic_text(panic.as_ref())))
+            }
+        }
+    }
+}
+
+/// What a thread said when it panicked.
+pub fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 impl<'a> LaneEvents<'a> {

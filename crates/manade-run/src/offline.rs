@@ -32,7 +32,7 @@ impl Offline {
         let folder = DataFolder::open_read_only(data)?;
         let mut pipelines = BTreeMap::new();
         for name in folder.pipelines()? {
-            let stored = Stored::open(&folder.pipeline(&name), 0);
+            let stored = Stored::open(&folder.pipeline(&name), manade_store::Memory::new(0));
             let failed = |source| OfflineError::Pipeline { pipeline: name.clone(), source };
             pipelines.insert(name.clone(), stored.map_err(failed)?);
         }

@@ -14,7 +14,7 @@ use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, Stored, describe};
-use manade_store::{AppendError, DataFolder, Entry, IdempotencyKey, OpenError, Ticket, system_clock};
+use manade_store::{AppendError, DataFolder, Entry, IdempotencyKey, Memory, OpenError, Ticket, system_clock};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
@@ -44,6 +44,8 @@ pub struct RunOptions {
 pub struct Running(Arc<Inner>);
 
 struct Inner {
+    /// Shared by all pipelines.
+    memory: Memory,
     options: RunOptions,
     folder: DataFolder,
     pipelines: RwLock<BTreeMap<String, Active>>,
@@ -87,6 +89,7 @@ impl Running {
         }
         let folder = DataFolder::open(&options.data)?;
         let inner = Arc::new(Inner {
+            memory: Memory::new(options.memory),
             options,
             folder,
             pipelines: RwLock::default(),
@@ -249,7 +252,7 @@ impl Inner {
         let (name, source) = (plan.pipeline.name.to_string(), plan.pipeline.clone());
         let options = PipelineOptions {
             workers: self.options.workers,
-            memory: self.options.memory,
+            memory: self.memory.clone(),
             once: self.options.once,
             max_backlog: self.options.max_backlog,
         };
@@ -269,7 +272,7 @@ impl Inner {
             if self.pipelines.read().contains_key(&name) {
                 continue;
             }
-            match Stored::open(&self.folder.pipeline(&name), 0) {
+            match Stored::open(&self.folder.pipeline(&name), Memory::new(0)) {
                 Ok(stored) => left.extend(stored.collections(&name)),
                 Err(e) => tracing::warn!(pipeline = %name, "its collections cannot be read: {}", describe(&e)),
             }
@@ -388,7 +391,7 @@ fn ingest_error(error: AppendError) -> IngestError {
 pub fn fixed_schema(data: &Path, name: &Name) -> Option<EventSchema> {
     let folder = DataFolder::open_read_only(data).ok()?;
     let path = folder.pipeline(name.as_str());
-    path.exists().then(|| Stored::open(&path, 0).ok()?.progress.inferred).flatten()
+    path.exists().then(|| Stored::open(&path, Memory::new(0)).ok()?.progress.inferred).flatten()
 }
 
 /// Changes when any file of the platform does.

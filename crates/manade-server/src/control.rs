@@ -292,6 +292,7 @@ fn result_body(result: &ResultStatus) -> Value {
         "written": result.counters.written,
         "late": result.counters.late,
         "failed": result.counters.failed,
+        "expired": result.counters.expired,
         "rows": result.rows,
         "watermark": result.watermark.map(timestamp),
     })

@@ -192,11 +192,12 @@ impl Pipelines {
 
     fn results(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         use manade_pipeline::status::ResultStatus;
-        let counters: [Reading<ResultStatus>; 4] = [
+        let counters: [Reading<ResultStatus>; 5] = [
             ("result_selected", "Rows that reached the aggregate or the sink", |result| result.counters.selected),
             ("result_written", "Rows written to the collection or sink", |result| result.counters.written),
             ("result_late", "Rows left out because their window was closed", |result| result.counters.late),
             ("result_failed", "Events that failed in the result's SQL", |result| result.counters.failed),
+            ("result_expired", "Rows dropped by age or size", |result| result.counters.expired),
         ];
         let counter = <ConstCounter<u64> as prometheus_client::metrics::TypedMetric>::TYPE;
         for (name, help, value) in counters {

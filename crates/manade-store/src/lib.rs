@@ -1,7 +1,7 @@
 //! Durable storage: the data folder, a store of tables a pipeline, a log of pushed events.
 //!
 //! A [`Store`] has tables that change by atomic commits of one thread, while any number of [`Reader`]s look at whole
-//! commits. Keyed tables have their rows in memory (or mapped from the log, see [`StoreOptions::resident`]) and an
+//! commits. Keyed tables have their rows in memory (or mapped from the log, see [`StoreOptions::memory`]) and an
 //! index from 64-bit hashes to rows; append tables have theirs compressed on disk. An [`EventLog`] keeps requests of
 //! events and shares a sync between those that wait. Both are written by the same framed log.
 //!
@@ -47,6 +47,7 @@ mod ipc;
 mod keyed;
 mod log;
 mod mapping;
+mod memory;
 mod reader;
 mod replay;
 mod rope;
@@ -57,6 +58,7 @@ pub use error::{AppendError, CommitError, OpenError, ReadError, SnapshotError};
 pub use event_log::{Appended, Entry, EventBounds, EventLog, EventReader, IdempotencyKey, LoggedEntry, Ticket};
 pub use folder::DataFolder;
 pub use hash::hash_columns;
+pub use memory::Memory;
 pub use reader::{Changed, ChangedKind, Changes, Reader, Rows, Snapshot, View};
 pub use store::{Change, Commit, History, RowRef, Scan, Store, StoreOptions, Table, TableKind};
 

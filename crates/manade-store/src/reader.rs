@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
 use arrow_schema::SchemaRef;
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -144,6 +146,17 @@ impl Snapshot {
         }
     }
 
+    /// Live rows of a keyed table that have one of these hashes.
+    pub fn lookup_all(&self, hashes: &[u64]) -> Result<RecordBatch, ReadError> {
+        match &self.table.contents {
+            Contents::Keyed(table) => {
+                let rows: Vec<_> = hashes.iter().flat_map(|hash| table.rows_of(*hash)).collect();
+                table.gather(&rows)
+            }
+            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(&table.schema))),
+        }
+    }
+
     /// Live rows. Append tables: oldest first, with [`crate::ID_COLUMN`] as last column.
     pub fn scan(&self) -> Rows {
         match &self.table.contents {
@@ -161,6 +174,23 @@ impl Snapshot {
         let from = row.max(table.ids.start);
         let schema = Arc::clone(&table.schema);
         Box::new(table.chunks_from(from).into_iter().map(move |chunk| chunk.read(&schema, from)))
+    }
+
+    /// Rows of an append table with these ids, as far as they are kept.
+    pub fn scan_ids(&self, ids: Range<u64>) -> Rows {
+        let batches = self.scan_from(ids.start);
+        let end = ids.end;
+        let first_id = |batch: &RecordBatch| {
+            let ids = batch.column(batch.num_columns() - 1).as_primitive_opt::<UInt64Type>();
+            ids.and_then(|ids| ids.values().first().copied()).unwrap_or(u64::MAX)
+        };
+        let until =
+            move |batch: &Result<RecordBatch, ReadError>| batch.as_ref().map_or(true, |batch| first_id(batch) < end);
+        let cut = move |batch: RecordBatch| {
+            let rows = end.saturating_sub(first_id(&batch)).min(batch.num_rows() as u64);
+            batch.slice(0, rows as usize)
+        };
+        Box::new(batches.take_while(until).map(move |batch| batch.map(cut)))
     }
 
     /// Oldest and next row id of an append table.

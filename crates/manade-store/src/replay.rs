@@ -42,7 +42,7 @@ pub fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
     let meta = state.meta.map(|place| place.read()).transpose()?.map(|bytes| bytes.to_vec());
     let mut version = Version { commit: log.tip().frame, time: state.time, meta, tables: BTreeMap::new() };
     let mut row_logs = HashMap::new();
-    let mut heap = options.resident;
+    let mut heap = options.memory.left();
     for (id, table) in state.tables {
         let contents = match table.shape {
             ShapeState::Keyed(keyed) => Contents::Keyed(Arc::new(keyed.load(id, &table.schema, &mut heap)?)),

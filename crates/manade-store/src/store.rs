@@ -16,14 +16,15 @@ use crate::edit::{Edit, catalog, invalid};
 use crate::error::{CommitError, OpenError, ReadError};
 use crate::keyed::Keyed;
 use crate::log::{Authority, Depth, Log, LogOptions, Place, sync_dir};
+use crate::memory::{Memory, Share};
 use crate::reader::{Reader, Shared};
 use crate::replay;
 use crate::rows::{RowChunk, RowTable};
 
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Bytes of keyed rows that are kept on the heap; what is beyond is mapped from its file.
-    pub resident: u64,
+    /// For keyed rows that are kept on the heap; what is beyond is mapped from its file.
+    pub memory: Memory,
     /// A log file is ended once it has this many bytes.
     pub file_bytes: u64,
     /// Nothing is written; commits are refused.
@@ -33,7 +34,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { resident: u64::MAX, file_bytes: 64 << 20, read_only: false, clock: crate::system_clock }
+        Self { memory: Memory::unbounded(), file_bytes: 64 << 20, read_only: false, clock: crate::system_clock }
     }
 }
 
@@ -108,6 +109,7 @@ pub struct Store {
     next_table: u32,
     current: Arc<Version>,
     shared: Arc<Shared>,
+    memory: Share,
 }
 
 /// The state after a commit.
@@ -126,7 +128,10 @@ impl Store {
         let replay::Opened { log, row_logs, next_table, version } = replay::open(dir, &options)?;
         let current = Arc::new(version);
         let shared = Arc::new(Shared::new(Arc::clone(&current)));
-        Ok(Self { dir: dir.to_owned(), options, log, row_logs, next_table, current, shared })
+        let memory = Share::of(&options.memory);
+        let mut store = Self { dir: dir.to_owned(), options, log, row_logs, next_table, current, shared, memory };
+        store.spill();
+        Ok(store)
     }
 
     /// What the last commit said; `None` before the first.
@@ -296,8 +301,8 @@ impl Store {
     }
 
     /// Keeps the rows on the heap within their bound: the oldest chunks are taken from their files instead.
-    fn spill(&self) {
-        if self.options.resident == u64::MAX {
+    fn spill(&mut self) {
+        if !self.options.memory.is_bounded() {
             return;
         }
         let tables = self.current.tables.values().filter_map(|table| match &table.contents {
@@ -306,7 +311,7 @@ impl Store {
         });
         let mut chunks: Vec<_> = tables.flat_map(|table| table.parts.iter().map(|part| &part.chunk)).collect();
         let mut resident: u64 = chunks.iter().map(|chunk| chunk.resident()).sum();
-        if resident <= self.options.resident {
+        if self.memory.set(resident) == 0 {
             return;
         }
         chunks.sort_by_key(|chunk| (chunk.file(), chunk.id));
@@ -318,7 +323,7 @@ impl Store {
                 return;
             }
             resident -= before - chunk.resident();
-            if resident <= self.options.resident {
+            if self.memory.set(resident) == 0 {
                 return;
             }
         }
@@ -404,10 +409,10 @@ impl Table {
         rows.iter().map(commit).collect()
     }
 
-    /// Append: bytes of the kept rows in the log.
+    /// Bytes of the kept rows in the log.
     pub fn bytes(&self) -> u64 {
         match &self.contents {
-            Contents::Keyed(_) => 0,
+            Contents::Keyed(table) => table.parts.iter().map(crate::keyed::Part::live_bytes).sum(),
             Contents::Append(table) => table.chunks_from(table.ids.start).iter().map(|chunk| chunk.place.len).sum(),
         }
     }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Next;
+use super::{End, Next};
 use crate::scan::{byte, plain_end, skip_space};
 
 /// Where in the document the scan stands.
@@ -30,17 +30,17 @@ pub(super) enum DocumentScan {
 
 impl DocumentScan {
     /// A record ends before its comma; the next one starts with it.
-    pub fn next(&mut self, bytes: &[u8], from: usize, end_of_input: bool) -> Next {
+    pub fn next(&mut self, bytes: &[u8], from: usize, last: End) -> Next {
         let mut i = from;
         loop {
             if matches!(*self, DocumentScan::In { .. }) {
-                return self.element(bytes, i, end_of_input);
+                return self.element(bytes, i, last);
             }
             if *self == DocumentScan::Broken {
                 return if i < bytes.len() { Next::Nothing(bytes.len()) } else { Next::More };
             }
             i = skip_space(bytes, i);
-            let Some(c) = bytes.get(i).copied() else { return self.at_end(bytes, from, end_of_input) };
+            let Some(c) = bytes.get(i).copied() else { return self.at_end(bytes, from, last) };
             match (*self, c) {
                 (DocumentScan::Start, b'[') => {
                     *self = DocumentScan::First;
@@ -74,7 +74,7 @@ impl DocumentScan {
         DocumentScan::In { depth: 0, string: false, escape: false, alone }
     }
 
-    fn element(&mut self, bytes: &[u8], from: usize, end_of_input: bool) -> Next {
+    fn element(&mut self, bytes: &[u8], from: usize, last: End) -> Next {
         let DocumentScan::In { mut depth, mut string, mut escape, alone } = *self else { return Next::More };
         let mut i = from;
         while i < bytes.len() {
@@ -111,16 +111,20 @@ impl DocumentScan {
             }
             i += 1;
         }
-        if end_of_input {
+        if last == End::Input {
             return self.broken("the document ends within an element");
+        }
+        if last == End::Cut && depth == 0 && !string && from < i {
+            *self = DocumentScan::After;
+            return Next::End(i);
         }
         *self = DocumentScan::In { depth, string, escape, alone };
         Next::More
     }
 
-    fn at_end(&mut self, bytes: &[u8], from: usize, end_of_input: bool) -> Next {
+    fn at_end(&mut self, bytes: &[u8], from: usize, last: End) -> Next {
         let between = matches!(self, DocumentScan::Start | DocumentScan::Done);
-        if end_of_input && !between {
+        if last == End::Input && !between {
             return self.broken("the document ends before its closing bracket");
         }
         if between && from < bytes.len() { Next::Nothing(bytes.len()) } else { Next::More }

@@ -94,6 +94,16 @@ pub struct FrameError {
     pub reason: String,
 }
 
+/// What is known of the place where the given bytes end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Unknown,
+    /// Nothing comes behind.
+    Input,
+    /// A record ends here, or one that is skipped goes on.
+    Cut,
+}
+
 /// What comes next in a stream.
 enum Next {
     /// A record ends here.
@@ -111,6 +121,11 @@ impl FramerState {
     /// Behind a header that was read elsewhere.
     pub fn after_header(header: Vec<String>) -> Self {
         Self { header: Some(header), started: true, ..Self::default() }
+    }
+
+    /// Of the same file at another place, where a record begins; not for JSON documents.
+    pub fn at_record(&self) -> Self {
+        Self { header: self.header.clone(), started: true, ..Self::default() }
     }
 }
 
@@ -138,22 +153,31 @@ impl Framer {
 
     /// At `end_of_input` the last record needs no line end. More may follow all the same, after a file has grown.
     pub fn cut(&mut self, bytes: &[u8], end_of_input: bool) -> Cut {
+        self.cut_to(bytes, if end_of_input { End::Input } else { End::Unknown })
+    }
+
+    /// Bytes that end where an earlier [`Framer::cut`] had consumed up to, which did know what comes behind them.
+    pub fn cut_again(&mut self, bytes: &[u8]) -> Cut {
+        self.cut_to(bytes, End::Cut)
+    }
+
+    fn cut_to(&mut self, bytes: &[u8], end: End) -> Cut {
         let mut start = 0;
         if !self.state.started {
-            if bytes.is_empty() || (!end_of_input && bytes.len() < 3 && BYTE_ORDER_MARK.starts_with(bytes)) {
+            if bytes.is_empty() || (end == End::Unknown && bytes.len() < 3 && BYTE_ORDER_MARK.starts_with(bytes)) {
                 return Cut::default();
             }
             self.state.started = true;
             start = if bytes.starts_with(BYTE_ORDER_MARK) { 3 } else { 0 };
         }
         match self.format.clone() {
-            FileFormat::Ndjson => self.cut_lines(bytes, start, end_of_input),
-            FileFormat::Json => self.cut_records(bytes, start, end_of_input, None),
-            FileFormat::Csv(options) => self.cut_records(bytes, start, end_of_input, Some(&options)),
+            FileFormat::Ndjson => self.cut_lines(bytes, start, end),
+            FileFormat::Json => self.cut_records(bytes, start, end, None),
+            FileFormat::Csv(options) => self.cut_records(bytes, start, end, Some(&options)),
         }
     }
 
-    fn cut_lines(&mut self, bytes: &[u8], mut start: usize, end_of_input: bool) -> Cut {
+    fn cut_lines(&mut self, bytes: &[u8], mut start: usize, last: End) -> Cut {
         let mut cut = Cut::default();
         if self.state.skipped.is_some() {
             match memchr::memchr(b'\n', bytes) {
@@ -161,16 +185,16 @@ impl Framer {
                     self.end_skipped(&bytes[..end], &mut cut);
                     start = end + 1;
                 }
-                None => return self.skip(bytes, 0, end_of_input, cut),
+                None => return self.skip(bytes, 0, last, cut),
             }
         }
         let from = start.max(self.scanned.min(bytes.len()));
         let end = memchr::memrchr(b'\n', &bytes[from..]).map_or(start, |at| from + at + 1);
         cut.records = start..end;
         if (bytes.len() - end) as u64 > self.max_event {
-            return self.skip(bytes, end, end_of_input, cut);
+            return self.skip(bytes, end, last, cut);
         }
-        if end_of_input {
+        if last != End::Unknown {
             cut.records.end = bytes.len();
         }
         cut.consumed = cut.records.end;
@@ -179,13 +203,13 @@ impl Framer {
     }
 
     /// `csv`: otherwise a JSON document.
-    fn cut_records(&mut self, bytes: &[u8], start: usize, end_of_input: bool, csv: Option<&CsvOptions>) -> Cut {
+    fn cut_records(&mut self, bytes: &[u8], start: usize, last: End, csv: Option<&CsvOptions>) -> Cut {
         let mut cut = Cut { records: start..start, ..Cut::default() };
         let (mut start, mut from) = (start, start.max(self.scanned.min(bytes.len())));
         loop {
             let next = match csv {
                 Some(options) => self.scan.cells.next(bytes, from, options),
-                None => self.scan.document.next(bytes, from, end_of_input),
+                None => self.scan.document.next(bytes, from, last),
             };
             match next {
                 Next::End(end) => {
@@ -209,9 +233,9 @@ impl Framer {
         }
         if self.state.skipped.is_some() || (bytes.len() - start) as u64 > self.max_event {
             self.state.scan = self.scan;
-            return self.skip(bytes, start, end_of_input, cut);
+            return self.skip(bytes, start, last, cut);
         }
-        if end_of_input && csv.is_some() && start < bytes.len() {
+        if last != End::Unknown && csv.is_some() && start < bytes.len() {
             self.take_record(bytes, start..bytes.len(), csv, &mut cut);
             start = bytes.len();
             self.scan.cells = CellScan::default();
@@ -259,8 +283,8 @@ impl Framer {
     }
 
     /// Takes all bytes from `start` as part of a record over the limit.
-    fn skip(&mut self, bytes: &[u8], start: usize, end_of_input: bool, mut cut: Cut) -> Cut {
-        if end_of_input {
+    fn skip(&mut self, bytes: &[u8], start: usize, last: End, mut cut: Cut) -> Cut {
+        if last == End::Input {
             self.end_skipped_from(&bytes[start..], start, &mut cut);
             self.scan.cells = CellScan::default();
             self.state.scan = self.scan;

@@ -110,6 +110,18 @@ impl Print {
         Self::read(file, 0, meta.len().min(PRINT))
     }
 
+    /// The bytes that [`Self::head`] is of.
+    pub fn begin(file: &mut File) -> io::Result<Vec<u8>> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut bytes = Vec::new();
+        file.take(PRINT).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub fn hash(bytes: &[u8]) -> u64 {
+        xxh3_64(bytes)
+    }
+
     /// Of the bytes just before `end`, which are the last of `bytes`; 1 KiB at most.
     pub fn of_tail(bytes: &[u8], end: u64) -> Self {
         let len = bytes.len().min(PRINT as usize);

@@ -11,12 +11,10 @@ use manade_model::FileFormat;
 use serde::{Deserialize, Serialize};
 
 use super::discover::{Print, Selection, event_extension, inode};
+use super::known::{KnownFiles, still_there};
 use super::open::{Last, OpenFile, Piece};
 use super::{BadInput, Mark, Next, Origin, ReadSourceError, RecordFormat, SourceChunk};
 use crate::progress::Position;
-
-/// Below this many bytes, a file that equals one which is still there is another file, not its copy.
-const COPY: u64 = 4096;
 
 /// Which files were read, how far, and in which order. Kept in tables of the store, not in each commit.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -69,25 +67,34 @@ pub struct FileOptions {
     pub max_event: u64,
 }
 
+/// As of what was handed out, which runs ahead of what is committed.
 pub struct FileReader {
     options: FileOptions,
-    /// As of what was handed out, which runs ahead of what is committed.
-    progress: FileProgress,
-    /// Files with something to read, in order.
-    queue: VecDeque<u64>,
+    files: KnownFiles,
+    position: Position,
+    steps: Option<Vec<Step>>,
+    /// Files with something to read, in order, and about how many bytes.
+    queue: VecDeque<(u64, u64)>,
+    /// Sum of the queue's bytes.
+    queued: u64,
     open: HashMap<u64, OpenFile>,
     /// Size and time of change when a file was last read to its end.
-    settled: HashMap<u64, (u64, Option<SystemTime>)>,
+    settled: HashMap<u64, Stamp>,
     again: Option<(u64, OpenFile)>,
     scanned: bool,
 }
+
+type Stamp = (u64, Option<SystemTime>);
 
 impl FileReader {
     pub fn new(options: FileOptions, progress: FileProgress) -> Self {
         Self {
             options,
-            progress,
+            files: KnownFiles::new(progress.files),
+            position: progress.position,
+            steps: progress.steps,
             queue: VecDeque::new(),
+            queued: 0,
             open: HashMap::new(),
             settled: HashMap::new(),
             again: None,
@@ -96,17 +103,17 @@ impl FileReader {
     }
 
     pub fn position(&self) -> Position {
-        self.progress.position
+        self.position
     }
 
     pub fn next(&mut self) -> Result<Next, ReadSourceError> {
         loop {
-            let Some(number) = self.queue.front().copied() else {
+            let Some((number, bytes)) = self.queue.front().copied() else {
                 if self.scanned && !self.options.follow {
                     return Ok(Next::End);
                 }
-                let found = self.scan().map_err(|e| failed(self.options.selection.base(), e))?;
                 self.scanned = true;
+                let found = self.scan().map_err(|e| failed(self.options.selection.base(), e))?;
                 if !found {
                     return Ok(if self.options.follow { Next::Idle } else { Next::End });
                 }
@@ -116,6 +123,7 @@ impl FileReader {
                 Some(chunk) => return Ok(Next::Chunk(Box::new(chunk))),
                 None => {
                     self.queue.pop_front();
+                    self.queued -= bytes;
                 }
             }
         }
@@ -123,11 +131,11 @@ impl FileReader {
 
     /// Reads a step again. Steps of files that are gone are left out.
     pub fn again(&mut self, from: Position) -> Result<Option<SourceChunk>, ReadSourceError> {
-        let Some(steps) = &self.progress.steps else { return Ok(None) };
+        let Some(steps) = &self.steps else { return Ok(None) };
         let steps: Vec<Step> = steps.iter().skip(from.0 as usize).copied().collect();
         for (passed, step) in steps.into_iter().enumerate() {
             if let Some(piece) = self.read_again(step)? {
-                let path = self.progress.files[&step.file].path.clone();
+                let path = self.files.get(step.file).path.clone();
                 let after = Position(from.0 + passed as u64 + 1);
                 return Ok(Some(chunk(&path, piece, Mark::Again, after, 0)));
             }
@@ -137,7 +145,7 @@ impl FileReader {
 
     fn read_again(&mut self, step: Step) -> Result<Option<Piece>, ReadSourceError> {
         // Steps that are so old that they were forgotten name no file.
-        let Some(known) = self.progress.files.get(&step.file) else { return Ok(None) };
+        let Some(known) = self.files.find(step.file) else { return Ok(None) };
         let path = known.path.clone();
         let kept = self.again.take().filter(|(file, open)| *file == step.file && open.offset() == step.from);
         let mut open = match kept {
@@ -146,32 +154,44 @@ impl FileReader {
                 tracing::warn!(path = %path.display(), "events of a file that is gone cannot be read again");
                 return Ok(None);
             }
-            None => {
-                let state = if step.from == 0 { FramerState::default() } else { known.framer.clone() };
-                self.open_at(&path, step.from, state).map_err(|e| failed(&path, e))?
-            }
+            None => self.open_again(known, step.from).map_err(|e| failed(&path, e))?,
         };
-        let piece = open.read(Some(step.to), Last::Take).map_err(|e| failed(&path, e))?;
+        let piece = open.read_again(step.to).map_err(|e| failed(&path, e))?;
         self.again = Some((step.file, open));
         Ok(piece)
     }
 
+    fn open_again(&self, known: &KnownFile, from: u64) -> io::Result<OpenFile> {
+        let file = File::open(&known.path)?;
+        if from > 0 && record_format(&self.format_of(&known.path)) == RecordFormat::Elements {
+            // Only reading it from its beginning tells how deep in the document a place is.
+            let mut open = self.open_at(file, &known.path, 0, FramerState::default())?;
+            while open.offset() < from && open.read_again(from)?.is_some() {}
+            return Ok(open);
+        }
+        let state = if from == 0 { FramerState::default() } else { known.framer.at_record() };
+        self.open_at(file, &known.path, from, state)
+    }
+
     /// The next chunk of a file, or `None` at its end.
     fn read(&mut self, number: u64) -> Result<Option<SourceChunk>, ReadSourceError> {
-        let mut known = self.progress.files[&number].clone();
+        let mut known = self.files.get(number).clone();
         let mut open = match self.open.remove(&number) {
             Some(open) => open,
-            None => match self.open_at(&known.path, known.read, known.framer.clone()) {
-                Ok(open) => open,
-                // Deleted between the scan and now: what was not read is gone.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(e) => return Err(failed(&known.path, e)),
+            None => match self.open_known(&known).map_err(|e| failed(&known.path, e))? {
+                Some(open) => open,
+                None => {
+                    // Another file has this name by now: this one may have another name.
+                    self.scanned = false;
+                    return Ok(None);
+                }
             },
         };
-        let seen = fs::metadata(&known.path).ok().map(|m| (m.len(), m.modified().ok()));
+        let seen = fs::metadata(&known.path).ok().filter(|meta| Some(inode(meta)) == known.inode);
+        let seen = seen.map(|meta| (meta.len(), meta.modified().ok()));
         let last = if self.options.follow { self.options.last } else { Last::Take };
         let from = open.offset();
-        let piece = match open.read(None, last) {
+        let piece = match open.read(last) {
             Err(e) if open.is_packed() && is_damage(&e) => return Ok(Some(self.damaged(number, known, seen, &e))),
             read => read.map_err(|e| failed(&known.path, e))?,
         };
@@ -187,30 +207,25 @@ impl FileReader {
         known.read = open.offset();
         known.framer = open.state();
         known.tail = if open.is_packed() { Print::default() } else { open.tail() };
-        let backlog = self.backlog(number, seen.map_or(0, |s| s.0), known.read);
+        let others = self.queued - self.queue.front().map_or(0, |(_, bytes)| *bytes);
+        let backlog = seen.map_or(0, |(size, _)| size).saturating_sub(known.read) + others;
         self.open.insert(number, open);
         let step = Step { file: number, from, to: known.read };
-        self.progress.files.insert(number, known.clone());
-        self.progress.position.0 += 1;
-        if let Some(steps) = &mut self.progress.steps {
+        self.files.put(number, known.clone());
+        self.position.0 += 1;
+        if let Some(steps) = &mut self.steps {
             steps.push(step);
         }
         let path = known.path.clone();
-        Ok(Some(chunk(&path, piece, Mark::File(FileMark { step, known }), self.progress.position, backlog)))
+        Ok(Some(chunk(&path, piece, Mark::File(FileMark { step, known }), self.position, backlog)))
     }
 
     /// What cannot be unpacked is one dead letter; the file is left alone until it changes.
-    fn damaged(
-        &mut self,
-        number: u64,
-        known: KnownFile,
-        seen: Option<(u64, Option<SystemTime>)>,
-        error: &io::Error,
-    ) -> SourceChunk {
+    fn damaged(&mut self, number: u64, known: KnownFile, seen: Option<Stamp>, error: &io::Error) -> SourceChunk {
         self.settled.extend(seen.map(|seen| (number, seen)));
-        self.progress.position.0 += 1;
+        self.position.0 += 1;
         let step = Step { file: number, from: known.read, to: known.read };
-        if let Some(steps) = &mut self.progress.steps {
+        if let Some(steps) = &mut self.steps {
             steps.push(step);
         }
         let reason = format!("the file is damaged from here on: {error}");
@@ -221,34 +236,40 @@ impl FileReader {
             offset: known.read,
             bad: vec![BadInput { at: 0, length: 0, raw: Vec::new(), reason }],
         };
-        chunk(&path, piece, Mark::File(FileMark { step, known }), self.progress.position, 0)
+        chunk(&path, piece, Mark::File(FileMark { step, known }), self.position, 0)
     }
 
-    fn open_at(&self, path: &Path, offset: u64, state: FramerState) -> io::Result<OpenFile> {
-        OpenFile::open(path, &self.format_of(path), self.options.max_event, offset, state)
+    /// `None` where the file is not there any more, or another one has its name.
+    fn open_known(&self, known: &KnownFile) -> io::Result<Option<OpenFile>> {
+        let file = match File::open(&known.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        if Some(inode(&file.metadata()?)) != known.inode {
+            return Ok(None);
+        }
+        self.open_at(file, &known.path, known.read, known.framer.clone()).map(Some)
+    }
+
+    fn open_at(&self, file: File, path: &Path, offset: u64, state: FramerState) -> io::Result<OpenFile> {
+        OpenFile::open(file, path, &self.format_of(path), self.options.max_event, offset, state)
     }
 
     fn format_of(&self, path: &Path) -> FileFormat {
         self.options.format.clone().unwrap_or_else(|| format_by_name(path))
     }
 
-    /// Known bytes that are not read yet; of packed files the packed size counts.
-    fn backlog(&self, number: u64, size: u64, read: u64) -> u64 {
-        let others = self.queue.iter().filter(|n| **n != number);
-        let rest: u64 = others
-            .filter_map(|n| {
-                let file = &self.progress.files[n];
-                Some(fs::metadata(&file.path).ok()?.len().saturating_sub(file.read))
-            })
-            .sum();
-        size.saturating_sub(read) + rest
-    }
-
     /// Looks for files that are new or have changed and queues them; says whether there are any.
     fn scan(&mut self) -> io::Result<bool> {
         for path in self.options.selection.files()? {
             match self.identify(&path) {
-                Ok(Some(number)) => self.queue.push_back(number),
+                Ok(Some((number, size))) => {
+                    // Of packed files, the packed size counts.
+                    let unread = size.saturating_sub(self.files.get(number).read);
+                    self.queue.push_back((number, unread));
+                    self.queued += unread;
+                }
                 Ok(None) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),
@@ -257,94 +278,70 @@ impl FileReader {
         Ok(!self.queue.is_empty())
     }
 
-    /// The number of the file at `path`, where it has something that was not read.
-    fn identify(&mut self, path: &Path) -> io::Result<Option<u64>> {
+    /// The number and size of the file at `path`, where it has something that was not read.
+    fn identify(&mut self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+        let meta = fs::metadata(path)?;
+        let known = self.files.with_inode(inode(&meta));
+        let is_settled = |number| {
+            self.files.get(number).path == path
+                && self.settled.get(&number) == Some(&(meta.len(), meta.modified().ok()))
+        };
+        if known.is_some_and(is_settled) {
+            return Ok(None);
+        }
         let mut file = File::open(path)?;
         let meta = file.metadata()?;
-        let id = inode(&meta);
-        if let Some(number) = self.newest(|f| f.inode == Some(id)) {
-            let known = &self.progress.files[&number];
-            let packed = is_packed(path);
-            let shrunk = !packed && meta.len() < known.read;
+        let size = meta.len();
+        if let Some(number) = self.files.with_inode(inode(&meta)) {
+            let known = self.files.get(number);
+            let shrunk = !is_packed(path) && size < known.read;
             if !shrunk && known.head.matches(&mut file)? {
-                return self.unchanged_or(number, path, &mut file, &meta);
+                let unread = self.unchanged_or(number, path, &mut file, &meta)?;
+                return Ok(unread.then_some((number, size)));
             }
             tracing::info!(path = %path.display(), "the file was truncated: reading it from its beginning");
             self.forget(number);
-        } else if let Some(number) = self.original_of(path, &mut file, &meta)? {
-            let original = self.progress.files[&number].clone();
-            self.forget_if_gone(number);
-            return self.add(path, &mut file, &meta, Some(original)).map(Some);
         }
-        if meta.len() == 0 {
+        if size == 0 {
             return Ok(None);
         }
-        self.add(path, &mut file, &meta, None).map(Some)
-    }
-
-    fn unchanged_or(
-        &mut self,
-        number: u64,
-        path: &Path,
-        file: &mut File,
-        meta: &fs::Metadata,
-    ) -> io::Result<Option<u64>> {
-        let known = self.progress.files.get_mut(&number).expect("identified just now");
-        if known.path != path {
-            tracing::info!(from = %known.path.display(), to = %path.display(), "the file was renamed");
-            path.clone_into(&mut known.path);
-        }
-        if known.head.is_short() {
-            known.head = Print::head(file, meta)?;
-        }
-        let now = (meta.len(), meta.modified().ok());
-        Ok((self.settled.get(&number) != Some(&now)).then_some(number))
-    }
-
-    /// The file that this new one was copied from: it begins with the same bytes up to the place read to, and that
-    /// other one was truncated, replaced or deleted since (copytruncate), or enough bytes are the same to be sure.
-    fn original_of(&self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<Option<u64>> {
-        for (number, known) in self.progress.files.iter().rev() {
-            if known.read == 0 || is_packed(path) || is_packed(&known.path) || meta.len() < known.read {
-                continue;
+        if !is_packed(path)
+            && let Some(number) = self.files.original_of(&mut file, size)?
+        {
+            let original = self.files.get(number).clone();
+            if !still_there(&original) {
+                self.forget(number);
             }
-            if !known.head.matches(file)? || !known.tail.matches(file)? {
-                continue;
-            }
-            if known.read >= COPY || !still_there(known) {
-                return Ok(Some(*number));
-            }
+            let known = KnownFile { path: path.to_owned(), inode: Some(inode(&meta)), ..original };
+            return Ok(Some((self.files.add(KnownFile { head: Print::head(&mut file, &meta)?, ..known }), size)));
         }
-        Ok(None)
+        let head = Print::head(&mut file, &meta)?;
+        let (path, inode) = (path.to_owned(), Some(inode(&meta)));
+        let new = KnownFile { path, inode, head, tail: Print::default(), read: 0, framer: FramerState::default() };
+        Ok(Some((self.files.add(new), size)))
     }
 
-    /// A file whose number was reused or that was truncated stands before the one that it became.
-    fn newest(&self, is: impl Fn(&KnownFile) -> bool) -> Option<u64> {
-        self.progress.files.iter().rev().find(|(_, known)| is(known)).map(|(number, _)| *number)
-    }
-
-    /// A new file; a copy goes on where its original was read to.
-    fn add(&mut self, path: &Path, file: &mut File, meta: &fs::Metadata, of: Option<KnownFile>) -> io::Result<u64> {
-        let head = Print::head(file, meta)?;
-        let number = self.progress.files.keys().next_back().map_or(0, |last| last + 1);
-        let (tail, read, framer) = of.map_or_else(Default::default, |of| (of.tail, of.read, of.framer));
-        let known = KnownFile { path: path.to_owned(), inode: Some(inode(meta)), head, tail, read, framer };
-        self.progress.files.insert(number, known);
-        Ok(number)
+    /// Whether a known file has changed since it was read.
+    fn unchanged_or(&mut self, number: u64, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<bool> {
+        let known = self.files.get(number);
+        if known.path != path || known.head.is_short() {
+            let mut known = known.clone();
+            if known.path != path {
+                tracing::info!(from = %known.path.display(), to = %path.display(), "the file was renamed");
+                path.clone_into(&mut known.path);
+            }
+            if known.head.is_short() {
+                known.head = Print::head(file, meta)?;
+            }
+            self.files.put(number, known);
+        }
+        Ok(self.settled.get(&number) != Some(&(meta.len(), meta.modified().ok())))
     }
 
     fn forget(&mut self, number: u64) {
-        if let Some(known) = self.progress.files.get_mut(&number) {
-            known.inode = None;
-        }
+        self.files.lose(number);
         self.open.remove(&number);
         self.settled.remove(&number);
-    }
-
-    fn forget_if_gone(&mut self, number: u64) {
-        if !still_there(&self.progress.files[&number]) {
-            self.forget(number);
-        }
     }
 }
 
@@ -363,16 +360,7 @@ fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }
 
-fn still_there(known: &KnownFile) -> bool {
-    let there = || -> io::Result<bool> {
-        let mut file = File::open(&known.path)?;
-        let meta = file.metadata()?;
-        Ok(Some(inode(&meta)) == known.inode && meta.len() >= known.read && known.head.matches(&mut file)?)
-    };
-    there().unwrap_or(false)
-}
-
-fn is_packed(path: &Path) -> bool {
+pub fn is_packed(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "gz" || e == "zst")
 }
 

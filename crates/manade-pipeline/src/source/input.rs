@@ -17,7 +17,11 @@ const BUFFER: usize = 256 * 1024;
 
 impl Input {
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of(File::open(path)?, path)
+    }
+
+    /// A file that is open already, from its beginning.
+    pub fn of(file: File, path: &Path) -> io::Result<Self> {
         let buffered = |file| BufReader::with_capacity(BUFFER, file);
         Ok(match path.extension().and_then(|e| e.to_str()) {
             Some("gz") => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(file)))),

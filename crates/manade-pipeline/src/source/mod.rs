@@ -3,6 +3,7 @@
 pub mod discover;
 pub mod file;
 pub mod input;
+mod known;
 pub mod log;
 pub mod open;
 pub mod store;

@@ -1,5 +1,6 @@
 //! An open file: cuts what it holds into chunks of complete records and goes on where it stopped when it grows.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -45,8 +46,15 @@ pub struct Piece {
 
 impl OpenFile {
     /// Opens a file at an offset where a record begins, with the framer's state there.
-    pub fn open(path: &Path, format: &FileFormat, max_event: u64, offset: u64, state: FramerState) -> io::Result<Self> {
-        let mut input = Input::open(path)?;
+    pub fn open(
+        file: File,
+        path: &Path,
+        format: &FileFormat,
+        max_event: u64,
+        offset: u64,
+        state: FramerState,
+    ) -> io::Result<Self> {
+        let mut input = Input::of(file, path)?;
         input.skip_to(offset)?;
         let framer = Framer::resume(format, max_event, state);
         Ok(Self { input, framer, format: record_format(format), carry: Vec::new(), offset, tail: Print::default() })
@@ -71,14 +79,12 @@ impl OpenFile {
         self.framer.state().clone()
     }
 
-    /// The next records, up to `until` where it is given; `None` where there are none (yet).
-    pub fn read(&mut self, until: Option<u64>, last: Last) -> io::Result<Option<Piece>> {
+    /// The next records; `None` where there are none (yet).
+    pub fn read(&mut self, last: Last) -> io::Result<Option<Piece>> {
         let mut bytes = std::mem::take(&mut self.carry);
         loop {
-            let room = until.map_or(u64::MAX, |until| until.saturating_sub(self.offset + bytes.len() as u64));
-            let wanted = (CHUNK as u64).min(room);
-            let got = self.fill(&mut bytes, wanted)?;
-            let end = got < wanted || wanted == 0;
+            let wanted = CHUNK as u64;
+            let end = self.fill(&mut bytes, wanted)? < wanted;
             let cut = self.framer.cut(&bytes, end && last == Last::Take);
             if cut.consumed > 0 {
                 return Ok(Some(self.piece(bytes, cut)));
@@ -87,6 +93,19 @@ impl OpenFile {
                 return Ok(self.last(bytes, last));
             }
         }
+    }
+
+    /// The records up to `until`, where [`Self::read`] had stopped before; `None` where there are none.
+    pub fn read_again(&mut self, until: u64) -> io::Result<Option<Piece>> {
+        let mut bytes = Vec::new();
+        let got = self.fill(&mut bytes, until.saturating_sub(self.offset))?;
+        let cut = if self.offset + got == until {
+            self.framer.cut_again(&bytes)
+        } else {
+            // The file is shorter than it was.
+            self.framer.cut(&bytes, true)
+        };
+        Ok((cut.consumed > 0).then(|| self.piece(bytes, cut)))
     }
 
     /// Reads up to `wanted` bytes more. A packed file that ends in the middle may be still in writing.

@@ -17,6 +17,7 @@ pub fn schemas() -> Map<String, Value> {
         ("written", counter()),
         ("late", counter()),
         ("failed", counter()),
+        ("expired", counter()),
         ("rows", counter()),
         ("watermark", moment()),
     ]);

@@ -201,7 +201,7 @@ impl Backend for Platform {
         };
         let result = ResultStatus {
             name: "all_types".to_owned(),
-            counters: ResultCounters { late: 1, failed: 2, selected: 30, written: 27 },
+            counters: ResultCounters { late: 1, failed: 2, selected: 30, written: 27, expired: 0 },
             rows: 27,
             watermark: Some(978_307_200_000_000),
         };

@@ -497,7 +497,7 @@ fn space_is_bounded_while_cold_rows_stay() {
 #[test]
 fn rows_beyond_the_bound_are_mapped() {
     let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions { file_bytes: 1 << 20, resident: 100 << 10, ..options() };
+    let options = StoreOptions { file_bytes: 1 << 20, memory: Memory::new(100 << 10), ..options() };
     let mut store = Store::open(dir.path(), options.clone()).unwrap();
     store.commit(Commit { meta: vec![], changes: create() }).unwrap();
     let mut model = Model::default();

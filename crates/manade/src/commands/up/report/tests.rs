@@ -6,7 +6,7 @@ use manade_pipeline::status::{PipelineCounters, PipelineState, PipelineStatus, R
 use super::{Plain, Rates, announcement, fitting, live_lines};
 
 fn pipeline(state: PipelineState, read: u64) -> PipelineStatus {
-    let counters = ResultCounters { late: 0, failed: 0, selected: read, written: read };
+    let counters = ResultCounters { late: 0, failed: 0, selected: read, written: read, expired: 0 };
     PipelineStatus {
         name: "flights".to_owned(),
         state,

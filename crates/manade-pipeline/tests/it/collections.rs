@@ -1,0 +1,165 @@
+//! What readers get: rows by an index, changes of a top-N, and what `retain` leaves.
+
+use arrow::array::RecordBatch;
+use datafusion::scalar::ScalarValue;
+use manade_pipeline::collection::{ChangeKind, ScanRequest};
+use manade_pipeline::values;
+
+use crate::rig::{Random, Rig};
+
+const INDEXED: &str = "
+source: { file: { path: in, follow: true } }
+events: { schema: 'k bigint, g string, v bigint' }
+results:
+  - { name: copy, sql: 'SELECT k, g, v FROM events', index: [g, v] }
+  - { name: last, sql: 'SELECT k, max(v) AS v, max_by(g, v) AS g FROM events GROUP BY k', index: [g] }
+  - { name: seen, sql: 'SELECT k, count(DISTINCT g) AS n FROM events GROUP BY k HAVING count(*) > 1', index: [n] }
+";
+
+fn events(random: &mut Random, count: u64, from: u64) -> String {
+    let line = |n| {
+        let (k, g) = (random.below(3_000), random.below(2_000));
+        format!("{{\"k\": {k}, \"g\": \"g{g}\", \"v\": {n}}}\n")
+    };
+    (from..from + count).map(line).collect()
+}
+
+fn texts(batches: &[RecordBatch], columns: usize, keep: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let cells: Vec<String> = (0..columns).map(|i| values::json(batch.column(i), row).to_string()).collect();
+            if keep(&cells) {
+                rows.push(cells.join(" "));
+            }
+        }
+    }
+    rows.sort();
+    rows
+}
+
+fn scan(rig: &Rig, result: &str, request: &ScanRequest) -> Vec<RecordBatch> {
+    let all = rig.pipeline().collections();
+    let collection = all.iter().find(|c| c.info().name == result).unwrap();
+    collection.snapshot().unwrap().scan(request).map(Result::unwrap).collect()
+}
+
+/// Rows that an index finds are those that a scan finds, and few others.
+fn check_index(rig: &Rig, result: &str, column: usize, columns: usize, value: &ScalarValue) {
+    let wanted = values::json(&value.to_array().unwrap(), 0).to_string();
+    let all = scan(rig, result, &ScanRequest::default());
+    let found = scan(rig, result, &ScanRequest { equals: vec![(column, value.clone())] });
+    let is_wanted = |cells: &[String]| cells[column] == wanted;
+    assert_eq!(texts(&found, columns, is_wanted), texts(&all, columns, is_wanted), "{result}.{column} = {wanted}");
+    let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    if result == "last" {
+        assert!(rows(&found) * 4 < rows(&all), "{result}: {} of {}", rows(&found), rows(&all));
+    }
+}
+
+#[test]
+fn an_index_finds_what_a_scan_finds() {
+    let mut random = Random::seeded();
+    let mut rig = Rig::new(INDEXED);
+    rig.start();
+    let mut count = 0;
+    for round in 0..12 {
+        let more = 1 + random.below(6_000);
+        rig.append("in/a.ndjson", events(&mut random, more, count));
+        count += more;
+        rig.until_read(count);
+        for _ in 0..4 {
+            let text = ScalarValue::Utf8View(Some(format!("g{}", random.below(2_001))));
+            check_index(&rig, "copy", 1, 3, &text);
+            check_index(&rig, "last", 2, 3, &text);
+            check_index(&rig, "copy", 2, 3, &ScalarValue::Int64(Some(random.below(count) as i64)));
+            check_index(&rig, "seen", 1, 2, &ScalarValue::Int64(Some(random.below(9) as i64)));
+        }
+        if round % 5 == 4 {
+            rig.stop();
+            rig.start();
+        }
+    }
+}
+
+/// A keyed result is held to its size by dropping the groups that changed longest ago, each with its values.
+#[test]
+fn a_size_drops_the_groups_that_changed_longest_ago() {
+    let spec = "
+source: { file: { path: in, follow: true } }
+events: { schema: 'k bigint, v bigint' }
+results:
+  - name: few
+    sql: SELECT k, count(*) AS n, count(DISTINCT v) AS d FROM events GROUP BY k
+    retain: 100 KiB
+";
+    let mut rig = Rig::new(spec);
+    rig.start();
+    let lines = |from: u64, to: u64| (from..to).map(|k| format!("{{\"k\": {k}, \"v\": 1}}\n")).collect::<String>();
+    rig.append("in/a.ndjson", lines(0, 20_000));
+    rig.until_read(20_000);
+    rig.append("in/a.ndjson", lines(0, 10));
+    rig.until_read(20_010);
+    let status = rig.until("groups are dropped", |status| status.results[0].counters.expired > 10_000);
+    let result = &status.results[0];
+    assert_eq!(result.rows + result.counters.expired, 20_000);
+    assert!(result.rows > 100, "{} rows are left", result.rows);
+    for k in 0..10 {
+        assert!(rig.rows("few").contains(&format!("{k} 2 1")), "{k} changed last");
+    }
+    // A group that was dropped begins anew, also its distinct values.
+    rig.append("in/a.ndjson", "{\"k\": 11, \"v\": 1}\n");
+    rig.until_read(20_011);
+    assert!(rig.rows("few").contains(&"11 1 1".to_owned()));
+}
+
+/// A group that still changes keeps all its values, however old they are.
+#[test]
+fn an_age_leaves_the_old_values_of_a_group_that_changes() {
+    let spec = "
+source: { file: { path: in, follow: true } }
+events: { schema: 'k string, v bigint' }
+results:
+  - name: ages
+    sql: SELECT k, count(DISTINCT v) AS d FROM events GROUP BY k
+    retain: 4 seconds
+";
+    let mut rig = Rig::new(spec);
+    rig.start();
+    rig.append("in/a.ndjson", "{\"k\": \"a\", \"v\": 1}\n{\"k\": \"b\", \"v\": 1}\n");
+    rig.until_read(2);
+    let mut read = 2;
+    while rig.rows("ages").iter().any(|row| row.starts_with("\"b\"")) {
+        read += 1;
+        rig.append("in/a.ndjson", "{\"k\": \"a\", \"v\": 2}\n");
+        rig.until_read(read);
+        assert!(read < 60_000, "b was not dropped");
+    }
+    assert_eq!(rig.rows("ages"), ["\"a\" 2"]);
+}
+
+/// After a restart the change feed of a top-N goes on, where nothing has happened in between.
+#[test]
+fn the_feed_of_a_top_n_goes_on() {
+    let spec = "
+source: { file: { path: in, follow: true } }
+events: { schema: 'k string' }
+results:
+  - { name: top, sql: 'SELECT k, count(*) AS n FROM events GROUP BY k ORDER BY n DESC, k LIMIT 2' }
+";
+    let mut rig = Rig::new(spec);
+    let changes = |rig: &Rig, since: u64| rig.pipeline().collections()[0].changes(since);
+    rig.start();
+    rig.append("in/a.ndjson", "{\"k\": \"a\"}\n{\"k\": \"b\"}\n{\"k\": \"b\"}\n");
+    rig.until_read(3);
+    let seen = changes(&rig, rig.pipeline().collections()[0].freshness().commit).unwrap().commit;
+    rig.stop();
+    rig.start();
+    assert!(changes(&rig, seen).unwrap().batches.is_empty());
+    rig.append("in/a.ndjson", "{\"k\": \"c\"}\n{\"k\": \"c\"}\n{\"k\": \"c\"}\n");
+    rig.until_read(6);
+    let later = changes(&rig, seen).unwrap();
+    let of = |kind| later.batches.iter().filter(move |b| b.kind == kind).map(|b| b.rows.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&of(ChangeKind::Delete), 1, |_| true), ["\"a\""]);
+    assert_eq!(texts(&of(ChangeKind::Upsert), 2, |_| true), ["\"c\" 3"]);
+}

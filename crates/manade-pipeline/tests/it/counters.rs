@@ -1,0 +1,172 @@
+//! Counters add up at each commit and never fall.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use manade_pipeline::Pipeline;
+use manade_pipeline::dead_letter::{DeadLetterFilter, Stage};
+use manade_pipeline::status::PipelineStatus;
+
+use crate::rig::{Random, Rig};
+
+const SPEC: &str = "
+source: { file: { path: in, follow: true } }
+events:
+  schema: 't timestamp, v bigint'
+  time: t
+  late: keep
+results:
+  - { name: all, sql: SELECT v FROM events }
+  - { name: some, sql: 'SELECT v FROM events WHERE v >= 50' }
+  - { name: total, sql: 'SELECT count(*) AS n FROM events' }
+  - { name: windows, sql: \"SELECT window(t, '10 seconds') AS w, count(*) AS n FROM events GROUP BY 1\" }
+  - { name: closed, sql: \"SELECT window(t, '10 seconds') AS w, count(*) AS n FROM events GROUP BY 1\", emit: final }
+";
+
+fn line(random: &mut Random, n: u64) -> String {
+    let second = n / 4 - random.below(15).min(n / 4);
+    let t = format!("2024-01-01T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+    match random.below(20) {
+        0 => "{\"v\": \n".to_owned(),
+        1 => "{\"v\": 1}\n".to_owned(),
+        2 => format!("{{\"t\": \"{t}\", \"v\": \"x\"}}\n"),
+        _ => format!("{{\"t\": \"{t}\", \"v\": {}}}\n", random.below(100)),
+    }
+}
+
+/// What holds at every commit.
+fn adds_up(status: &PipelineStatus) {
+    let of = status.counters;
+    assert_eq!(of.read, of.processed + of.dead, "{status:#?}");
+    for result in &status.results {
+        let c = result.counters;
+        let reached = c.selected + c.late + c.failed;
+        match result.name.as_str() {
+            "some" => assert!(reached <= of.processed, "{status:#?}"),
+            _ => assert_eq!(reached, of.processed, "{status:#?}"),
+        }
+        if matches!(result.name.as_str(), "all" | "some" | "closed") {
+            assert_eq!(c.written, result.rows, "{status:#?}");
+        }
+    }
+}
+
+fn never_falls(before: &PipelineStatus, after: &PipelineStatus) {
+    let numbers = |status: &PipelineStatus| {
+        let c = status.counters;
+        let mut all = vec![c.read, c.processed, c.dead, c.expired];
+        for result in &status.results {
+            let c = result.counters;
+            all.extend([c.selected, c.late, c.failed, c.written]);
+        }
+        all
+    };
+    // Before the first commit there are no results to speak of.
+    if before.results.len() == after.results.len() {
+        assert!(numbers(before).iter().zip(numbers(after)).all(|(a, b)| *a <= b), "{before:#?} then {after:#?}");
+    }
+    assert!(before.watermark <= after.watermark, "{before:#?} then {after:#?}");
+}
+
+/// Looks at every state that can be seen while `run` runs.
+fn watched(pipeline: &Pipeline, last: &mut Option<PipelineStatus>, run: impl FnOnce() + Send) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let runner = scope.spawn(|| {
+            run();
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) && !runner.is_finished() {
+            let status = pipeline.status();
+            adds_up(&status);
+            if let Some(last) = last.replace(status.clone()) {
+                never_falls(&last, &status);
+            }
+            std::thread::yield_now();
+        }
+        runner.join().unwrap();
+    });
+}
+
+#[test]
+fn counters_add_up_at_every_commit() {
+    let mut random = Random::seeded();
+    let mut rig = Rig::new(SPEC);
+    let mut last = None;
+    let mut n = 0;
+    for round in 0..8 {
+        rig.start();
+        let piece: String = (0..200 + random.below(3_000)).map(|_| (n += 1, line(&mut random, n)).1).collect();
+        let path = rig.path("in/a.ndjson");
+        let status = || rig.status();
+        watched(rig.pipeline(), &mut last, || {
+            for part in piece.as_bytes().chunks(4_001) {
+                crate::rig::append(&path, part);
+            }
+            let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+            while status().counters.read < n && std::time::Instant::now() < end {
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!(rig.status().counters.read, n);
+        let letters = rig.pipeline().dead_letters(&DeadLetterFilter::default()).unwrap();
+        let undecoded = letters.iter().filter(|l| matches!(l.stage, Stage::Decode | Stage::Time)).count() as u64;
+        assert_eq!(undecoded, rig.status().counters.dead);
+        let late = |name: &str| letters.iter().filter(|l| l.result.as_deref() == Some(name)).count() as u64;
+        for result in rig.status().results {
+            assert_eq!(late(&result.name), result.counters.late, "{}", result.name);
+        }
+        if round % 2 == 0 { rig.stop() } else { rig.crash() }
+    }
+}
+
+/// A replay counts as read again; what fails again stays a dead letter.
+#[test]
+fn a_replay_counts_as_read_again() {
+    let mut rig = Rig::new(SPEC);
+    let good = "{\"t\": \"2024-01-01T00:00:01Z\", \"v\": 1}\n";
+    let texts = "{\"t\": \"2024-01-01T00:00:02Z\", \"v\": \"60\"}\n".repeat(5);
+    let broken = "{\"v\": \n".repeat(3);
+    rig.append("in/a.ndjson", format!("{good}{texts}{broken}"));
+    rig.start();
+    rig.until_read(9);
+    let before = rig.status();
+    assert_eq!((before.counters.processed, before.counters.dead, before.dead_letters), (1, 8, 8));
+    rig.stop();
+    // The schema is mended: numbers may be written as strings.
+    rig.spec = SPEC.replace("  time: t\n", "  time: t\n  coerce: true\n");
+    rig.start();
+    let mut last = Some(before);
+    watched(rig.pipeline(), &mut last, || {
+        let answer = rig.pipeline().replay(DeadLetterFilter::default()).unwrap();
+        assert_eq!((answer.replayed, answer.failed), (8, 3));
+    });
+    let after = rig.status();
+    assert_eq!((after.counters.read, after.counters.processed, after.counters.dead), (17, 6, 11));
+    assert_eq!(after.dead_letters, 3);
+    assert_eq!(rig.rows("some"), ["60", "60", "60", "60", "60"]);
+    assert_eq!(rig.rows("total"), ["6"]);
+    rig.crash();
+    rig.start();
+    assert_eq!(rig.status().counters, after.counters);
+    assert_eq!(rig.pipeline().drop_dead_letters(DeadLetterFilter::default()), Ok(3));
+    let dropped = rig.status();
+    never_falls(&after, &dropped);
+    assert_eq!((dropped.counters, dropped.dead_letters), (after.counters, 0));
+}
+
+/// A result that is added after its events were mended reads them itself: a replay must not bring them twice.
+#[test]
+fn a_replay_does_not_double_events_of_a_later_result() {
+    let mut rig = Rig::new(SPEC);
+    rig.append("in/a.ndjson", "{\"t\": \"2024-01-01T00:00:02Z\", \"v\": \"60\"}\n");
+    rig.start();
+    rig.until_read(1);
+    rig.stop();
+    rig.spec = SPEC.replace("  time: t\n", "  time: t\n  coerce: true\n");
+    rig.spec += "  - { name: later, sql: 'SELECT count(*) AS n FROM events' }\n";
+    rig.start();
+    rig.until("the later result has caught up", |_| rig.rows("later") == ["1"]);
+    let answer = rig.pipeline().replay(DeadLetterFilter::default()).unwrap();
+    assert_eq!((answer.replayed, answer.failed), (1, 0));
+    assert_eq!((rig.rows("later"), rig.rows("total")), (vec!["1".to_owned()], vec!["1".to_owned()]));
+}

@@ -1,0 +1,285 @@
+//! Files that grow, move and vanish: every event is read once.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::rig::{Rig, append};
+
+const SPEC: &str = "
+source: { file: { path: in, follow: true } }
+events: { schema: { n: bigint, pad: string } }
+results:
+  - { name: all, sql: SELECT n FROM events }
+  - { name: sum, sql: 'SELECT n, count(*) AS times FROM events GROUP BY n' }
+";
+
+/// What happens to the folder, and the numbers that must be read because of it.
+type Step = (fn(&Path), std::ops::Range<i64>);
+
+/// Each step with the pipeline running, and each while it is stopped.
+fn check(name: &str, steps: &[Step]) {
+    for stopped in [false, true] {
+        let mut rig = Rig::new(SPEC);
+        let folder = rig.path("in");
+        let mut expected: Vec<i64> = Vec::new();
+        rig.start();
+        for (at, (step, numbers)) in steps.iter().enumerate() {
+            if stopped {
+                rig.stop();
+            }
+            step(&folder);
+            if stopped {
+                rig.start();
+            }
+            expected.extend(numbers.clone());
+            // Read after all the others, as it is the last by name.
+            let marker = -1 - at as i64;
+            append(&folder.join("zz.ndjson"), lines(marker..marker + 1).as_bytes());
+            expected.push(marker);
+            rig.until(&format!("{name}, step {at}"), |_| rig.rows("all").contains(&marker.to_string()));
+        }
+        let mut expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        expected.sort();
+        let mode = if stopped { "stopped" } else { "running" };
+        assert_eq!(rig.rows("all"), expected, "{name}, {mode}");
+        let status = rig.status();
+        assert_eq!((status.counters.read, status.counters.dead), (expected.len() as u64, 0), "{name}, {mode}");
+        let once: Vec<String> = expected.iter().map(|n| format!("{n} 1")).collect();
+        assert_eq!(rig.rows("sum"), once, "{name}, {mode}");
+    }
+}
+
+fn lines(numbers: std::ops::Range<i64>) -> String {
+    numbers.map(|n| format!("{{\"n\": {n}}}\n")).collect()
+}
+
+/// Long enough that a copy is known as one.
+fn long(numbers: std::ops::Range<i64>) -> String {
+    numbers.map(|n| format!("{{\"n\": {n}, \"pad\": \"{}\"}}\n", "x".repeat(600))).collect()
+}
+
+fn put(path: &Path, text: &str) {
+    append(path, text.as_bytes());
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(text: &str) -> Vec<u8> {
+    zstd::encode_all(text.as_bytes(), 1).unwrap()
+}
+
+#[test]
+fn a_file_that_grows_and_is_renamed() {
+    check(
+        "rename",
+        &[
+            (|dir| put(&dir.join("a.ndjson"), &lines(0..10)), 0..10),
+            (|dir| put(&dir.join("a.ndjson"), &lines(10..20)), 10..20),
+            (|dir| fs::rename(dir.join("a.ndjson"), dir.join("b.ndjson")).unwrap(), 0..0),
+            (|dir| put(&dir.join("b.ndjson"), &lines(20..30)), 20..30),
+            (
+                |dir| {
+                    put(&dir.join("b.ndjson"), &lines(30..40));
+                    fs::rename(dir.join("b.ndjson"), dir.join("c.ndjson")).unwrap();
+                    put(&dir.join("c.ndjson"), &lines(40..50));
+                    put(&dir.join("b.ndjson"), &lines(50..60));
+                },
+                30..60,
+            ),
+            (|dir| put(&dir.join("b.ndjson"), &lines(60..70)), 60..70),
+            (|dir| put(&dir.join("c.ndjson"), &lines(70..80)), 70..80),
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_is_truncated_and_written_again() {
+    check(
+        "truncate",
+        &[
+            (|dir| put(&dir.join("a.ndjson"), &lines(0..100)), 0..100),
+            (
+                |dir| {
+                    File::create(dir.join("a.ndjson")).unwrap();
+                    put(&dir.join("a.ndjson"), &lines(100..110));
+                },
+                100..110,
+            ),
+            // Longer than before, so that its length alone does not tell.
+            (
+                |dir| {
+                    File::create(dir.join("a.ndjson")).unwrap().write_all(lines(110..300).as_bytes()).unwrap();
+                },
+                110..300,
+            ),
+            (|dir| put(&dir.join("a.ndjson"), &lines(300..310)), 300..310),
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_is_copied_then_truncated() {
+    check(
+        "copytruncate",
+        &[
+            (|dir| put(&dir.join("a.ndjson"), &long(0..20)), 0..20),
+            (
+                |dir| {
+                    fs::copy(dir.join("a.ndjson"), dir.join("a.1.ndjson")).unwrap();
+                    File::create(dir.join("a.ndjson")).unwrap();
+                },
+                0..0,
+            ),
+            (|dir| put(&dir.join("a.ndjson"), &long(20..40)), 20..40),
+            (
+                |dir| {
+                    put(&dir.join("a.ndjson"), &long(40..60));
+                    fs::rename(dir.join("a.1.ndjson"), dir.join("a.2.ndjson")).unwrap();
+                    fs::copy(dir.join("a.ndjson"), dir.join("a.1.ndjson")).unwrap();
+                    File::create(dir.join("a.ndjson")).unwrap().write_all(long(60..80).as_bytes()).unwrap();
+                },
+                40..80,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_is_replaced_or_deleted() {
+    check(
+        "replace",
+        &[
+            (|dir| put(&dir.join("a.ndjson"), &lines(0..50)), 0..50),
+            (
+                |dir| {
+                    put(&dir.join("other"), &lines(50..150));
+                    fs::rename(dir.join("other"), dir.join("a.ndjson")).unwrap();
+                },
+                50..150,
+            ),
+            (|dir| fs::remove_file(dir.join("a.ndjson")).unwrap(), 0..0),
+            // Most file systems give it the number of the one before.
+            (|dir| put(&dir.join("a.ndjson"), &lines(150..400)), 150..400),
+            (
+                |dir| {
+                    fs::remove_file(dir.join("a.ndjson")).unwrap();
+                    put(&dir.join("a.ndjson"), &lines(400..900));
+                },
+                400..900,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_line_that_is_written_in_pieces() {
+    check(
+        "pieces",
+        &[
+            (|dir| put(&dir.join("a.ndjson"), "{\"n\": 1"), 0..0),
+            (|dir| put(&dir.join("a.ndjson"), "0, \"pad\": \"é"), 0..0),
+            (|dir| put(&dir.join("a.ndjson"), "\"}\n{\"n\": 11}"), 10..12),
+            (|dir| put(&dir.join("a.ndjson"), "\n{\"n\": 12}\r"), 12..13),
+            (|dir| put(&dir.join("a.ndjson"), "\n{\"n\": 13}\n"), 13..14),
+            (|dir| put(&dir.join("b.csv"), "n,pad\n20,x\n2"), 20..21),
+            (|dir| put(&dir.join("b.csv"), "1,\"y\n"), 0..0),
+            (|dir| put(&dir.join("b.csv"), "z\"\n22,\n"), 21..23),
+            (|dir| put(&dir.join("c.json"), "[{\"n\": 30}, {\"n\""), 30..31),
+            (|dir| put(&dir.join("c.json"), ": 31}, {\"n\": 32}"), 31..32),
+            (|dir| put(&dir.join("c.json"), "]"), 32..33),
+        ],
+    );
+}
+
+#[test]
+fn packed_files_that_grow() {
+    check(
+        "packed",
+        &[
+            (|dir| append(&dir.join("a.ndjson.gz"), &[gzip(&lines(0..10)), gzip(&lines(10..20))].concat()), 0..20),
+            (|dir| append(&dir.join("a.ndjson.gz"), &gzip(&lines(20..30))), 20..30),
+            (|dir| append(&dir.join("b.ndjson.zst"), &[zstd(&lines(30..40)), zstd(&lines(40..50))].concat()), 30..50),
+            (|dir| append(&dir.join("b.ndjson.zst"), &zstd(&lines(50..60))), 50..60),
+            (|dir| fs::rename(dir.join("a.ndjson.gz"), dir.join("c.ndjson.gz")).unwrap(), 0..0),
+            (|dir| append(&dir.join("c.ndjson.gz"), &gzip(&lines(60..70))), 60..70),
+            (|dir| append(&dir.join("d.ndjson.gz"), &gzip(&long(70..170))[..200]), 0..0),
+            (|dir| append(&dir.join("d.ndjson.gz"), &gzip(&long(70..170))[200..]), 70..170),
+            (|dir| append(&dir.join("e.ndjson.zst"), &zstd(&long(170..270))[..40]), 0..0),
+            (|dir| append(&dir.join("e.ndjson.zst"), &zstd(&long(170..270))[40..]), 170..270),
+        ],
+    );
+}
+
+#[test]
+fn files_and_folders_that_appear() {
+    check(
+        "appear",
+        &[
+            (|dir| put(&dir.join("b.ndjson"), &lines(0..10)), 0..10),
+            (|dir| put(&dir.join("a.ndjson"), &lines(10..20)), 10..20),
+            (|dir| put(&dir.join("deep/er/c.jsonl"), &lines(20..30)), 20..30),
+            (|dir| put(&dir.join(".hidden.ndjson"), "not read"), 0..0),
+            (|dir| put(&dir.join("notes.txt"), "not read"), 0..0),
+            (|dir| put(&dir.join("empty.ndjson"), ""), 0..0),
+            (|dir| put(&dir.join("empty.ndjson"), &lines(30..31)), 30..31),
+            (|dir| fs::rename(dir.join("deep"), dir.join("deeper")).unwrap(), 0..0),
+            (|dir| put(&dir.join("deeper/er/c.jsonl"), &lines(31..40)), 31..40),
+            (|dir| fs::remove_dir_all(dir.join("deeper")).unwrap(), 0..0),
+            // The same lines in another file are other events.
+            (|dir| put(&dir.join("d.ndjson"), &lines(40..50)), 40..50),
+        ],
+    );
+}
+
+/// A file is rotated while others are read, after it was found and before it was opened.
+#[test]
+fn a_file_that_is_rotated_while_it_waits() {
+    for follow in ["true", "false"] {
+        let mut rig = Rig::new(&SPEC.replace("follow: true", &format!("follow: {follow}")));
+        rig.options.workers = 1;
+        let folder = rig.path("in");
+        // More than fits into the queues, so that the source thread has to wait.
+        let wide = |n: i64| format!("{{\"n\": {n}, \"pad\": \"{}\"}}\n", "x".repeat(8_000));
+        put(&folder.join("a.ndjson"), &(0..12_000).map(wide).collect::<String>());
+        put(&folder.join("b.ndjson"), &lines(12_000..12_100));
+        rig.start();
+        rig.until("the files are found", |_| rig.status().counters.read > 0);
+        fs::rename(folder.join("b.ndjson"), folder.join("b.1.ndjson")).unwrap();
+        // A source that ends may have ended before another file appears.
+        let end = if follow == "true" { 12_300 } else { 12_100 };
+        if follow == "true" {
+            put(&folder.join("b.ndjson"), &lines(12_100..end));
+        }
+        rig.until("all is read", |status| status.counters.read >= end as u64);
+        let mut expected: Vec<String> = (0..end).map(|n: i64| n.to_string()).collect();
+        expected.sort();
+        assert!(rig.rows("all") == expected, "follow: {follow}");
+    }
+}
+
+/// A folder that vanishes and comes back, with the pipeline running and stopped.
+#[test]
+fn a_folder_that_vanishes() {
+    check(
+        "folder",
+        &[
+            (|dir| put(&dir.join("a.ndjson"), &lines(0..10)), 0..10),
+            (
+                |dir| {
+                    fs::rename(dir, dir.with_file_name("away")).unwrap();
+                    fs::rename(dir.with_file_name("away"), dir).unwrap();
+                    put(&dir.join("a.ndjson"), &lines(10..20));
+                },
+                10..20,
+            ),
+        ],
+    );
+}
