@@ -56,6 +56,9 @@ pub enum ControlError {
     /// What was asked for cannot be done now; the text says why.
     #[error("{0}")]
     Refused(String),
+    /// The pipeline does not run at the moment; the text says why.
+    #[error("{0}")]
+    Unavailable(String),
     #[error("{0}")]
     Failed(String),
 }

@@ -4,12 +4,15 @@
 //! [`Offline`] opens a data folder while nothing runs; [`testing`] runs the tests that pipelines carry.
 
 mod control;
+mod inferred;
 mod offline;
 mod platform;
 mod running;
+mod slot;
 pub mod testing;
 
 pub use control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
-pub use offline::{Offline, OfflineError};
+pub use inferred::inferred_schema;
+pub use offline::Offline;
 pub use platform::{Checked, PlatformError, check, read_platform};
-pub use running::{IngestTicket, RunOptions, Running, StartError, fixed_schema};
+pub use running::{IngestTicket, RunOptions, Running, StartError};

@@ -7,82 +7,89 @@ use std::sync::Arc;
 
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
-use manade_pipeline::status::PipelineStatus;
+use manade_pipeline::status::{PipelineCounters, PipelineState, PipelineStatus};
 use manade_pipeline::{Stored, describe};
-use manade_store::{DataFolder, OpenError};
+use manade_store::{DataFolder, Memory, OpenError};
 
 use crate::control::ControlError;
+
+/// In a pipeline's folder.
+const EVENTS: &str = "log";
 
 /// The folder, locked while this lives.
 pub struct Offline {
     folder: DataFolder,
-    pipelines: BTreeMap<String, Stored>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum OfflineError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("pipeline {pipeline}")]
-    Pipeline { pipeline: String, source: manade_pipeline::StartError },
+    /// Those that cannot be opened with the reason: the others are there all the same, and all can be reset.
+    pipelines: BTreeMap<String, Result<Stored, String>>,
 }
 
 impl Offline {
-    pub fn open(data: &Path) -> Result<Self, OfflineError> {
+    pub fn open(data: &Path) -> Result<Self, OpenError> {
         let folder = DataFolder::open_read_only(data)?;
         let mut pipelines = BTreeMap::new();
         for name in folder.pipelines()? {
-            let stored = Stored::open(&folder.pipeline(&name), manade_store::Memory::new(0));
-            let failed = |source| OfflineError::Pipeline { pipeline: name.clone(), source };
-            pipelines.insert(name.clone(), stored.map_err(failed)?);
+            let stored = Stored::open(&folder.pipeline(&name), Memory::new(0)).map_err(|e| describe(&e));
+            pipelines.insert(name, stored);
         }
         Ok(Self { folder, pipelines })
     }
 
     pub fn pipelines(&self) -> Vec<PipelineStatus> {
-        self.pipelines.iter().map(|(name, stored)| stored.status(name)).collect()
+        let status = |(name, stored): (&String, &Result<Stored, String>)| match stored {
+            Ok(stored) => stored.status(name),
+            Err(reason) => unreadable(name, reason.clone()),
+        };
+        self.pipelines.iter().map(status).collect()
     }
 
     pub fn collections(&self) -> Vec<Arc<dyn Collection>> {
-        self.pipelines.iter().flat_map(|(name, stored)| stored.collections(name)).collect()
+        let opened = self.pipelines.iter().filter_map(|(name, stored)| Some((name, stored.as_ref().ok()?)));
+        opened.flat_map(|(name, stored)| stored.collections(name)).collect()
+    }
+
+    /// Accepted events of an http source, which [`Offline::reset`] keeps unless it is told otherwise.
+    pub fn has_events(&self, pipeline: &str) -> bool {
+        self.folder.pipeline(pipeline).join(EVENTS).exists()
     }
 
     pub fn dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, ControlError> {
-        self.pipeline(pipeline)?.dead_letters(filter).map_err(|e| ControlError::Failed(describe(&e)))
+        let stored = opened(self.pipelines.get(pipeline).map(Result::as_ref))?;
+        stored.dead_letters(filter).map_err(|e| ControlError::Failed(describe(&e)))
     }
 
     pub fn drop_dead_letters(&mut self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError> {
-        let stored = self.pipelines.get_mut(pipeline).ok_or(ControlError::NoSuchPipeline)?;
+        let stored = opened(self.pipelines.get_mut(pipeline).map(Result::as_mut))?;
         stored.drop_dead_letters(filter).map_err(|e| ControlError::Failed(describe(&e)))
     }
 
     /// Forgets a result's rows, state and progress; of a removed result this frees its name.
     pub fn drop_collection(&mut self, name: &str) -> Result<(), ControlError> {
-        let holder = self.pipelines.values_mut().find(|stored| stored.progress.results.contains_key(name));
+        let mut opened = self.pipelines.values_mut().filter_map(|stored| stored.as_mut().ok());
+        let holder = opened.find(|stored| stored.progress.results.contains_key(name));
         let stored = holder.ok_or(ControlError::NoSuchCollection)?;
         stored.drop_result(name).map_err(|e| ControlError::Failed(describe(&e)))
     }
 
-    /// Starts a pipeline, or one of its results, over: the next `up` reads its source from the beginning.
-    pub fn reset(&mut self, pipeline: &str, result: Option<&str>) -> Result<(), ControlError> {
-        if let Some(result) = result {
-            let stored = self.pipelines.get_mut(pipeline).ok_or(ControlError::NoSuchPipeline)?;
-            if !stored.progress.results.contains_key(result) {
-                return Err(ControlError::NoSuchCollection);
-            }
-            stored.drop_result(result).map_err(|e| ControlError::Failed(describe(&e)))
-        } else {
-            self.pipelines.remove(pipeline);
-            let path = self.folder.pipeline(pipeline);
-            if !path.exists() {
-                return Err(ControlError::NoSuchPipeline);
-            }
-            let log = path.join("log");
-            // Accepted events are the source; only what was made of them starts over.
-            let gone = if log.exists() { path.join("store") } else { path };
-            fs::remove_dir_all(&gone)
-                .map_err(|e| ControlError::Failed(format!("cannot remove {}: {e}", gone.display())))
+    /// Starts one result of a pipeline over: the next `up` computes it from the beginning of its source.
+    pub fn reset_result(&mut self, pipeline: &str, result: &str) -> Result<(), ControlError> {
+        let stored = opened(self.pipelines.get_mut(pipeline).map(Result::as_mut))?;
+        if !stored.progress.results.contains_key(result) {
+            return Err(ControlError::NoSuchCollection);
         }
+        stored.drop_result(result).map_err(|e| ControlError::Failed(describe(&e)))
+    }
+
+    /// Starts a pipeline over, whatever is stored of it: the next `up` reads its source from the beginning. Accepted
+    /// events are the source of an http pipeline; `events` says that they go too.
+    pub fn reset(&mut self, pipeline: &str, events: bool) -> Result<(), ControlError> {
+        let stored = self.pipelines.remove(pipeline).ok_or(ControlError::NoSuchPipeline)?;
+        // Closes the store.
+        drop(stored);
+        if events || !self.has_events(pipeline) {
+            return self.folder.remove_pipeline(pipeline).map_err(|e| ControlError::Failed(describe(&e)));
+        }
+        let store = self.folder.pipeline(pipeline).join("store");
+        fs::remove_dir_all(&store).map_err(|e| ControlError::Failed(format!("cannot remove {}: {e}", store.display())))
     }
 
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
@@ -90,12 +97,29 @@ impl Offline {
         self.folder.backup_to(to).map_err(failed)?;
         for (name, stored) in &self.pipelines {
             let to = to.join("pipelines").join(name);
+            let stored = opened(Some(stored.as_ref()))?;
             stored.backup(&self.folder.pipeline(name), &to).map_err(ControlError::Failed)?;
         }
         Ok(())
     }
+}
 
-    fn pipeline(&self, name: &str) -> Result<&Stored, ControlError> {
-        self.pipelines.get(name).ok_or(ControlError::NoSuchPipeline)
+/// A pipeline of which nothing can be read.
+pub fn unreadable(name: &str, reason: String) -> PipelineStatus {
+    PipelineStatus {
+        name: name.to_owned(),
+        state: PipelineState::Failed,
+        reason: Some(reason),
+        source: String::new(),
+        counters: PipelineCounters::default(),
+        watermark: None,
+        newest: None,
+        backlog: 0,
+        results: Vec::new(),
+        dead_letters: 0,
     }
+}
+
+fn opened<S, R: ToString>(found: Option<Result<S, R>>) -> Result<S, ControlError> {
+    found.ok_or(ControlError::NoSuchPipeline)?.map_err(|reason| ControlError::Unavailable(reason.to_string()))
 }

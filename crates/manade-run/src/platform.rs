@@ -58,7 +58,8 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Resul
         findings.extend(plan(draft, fixed(&draft.name).as_ref()).1);
     }
     for pipeline in &platform.pipelines {
-        let (made, more) = plan(pipeline, fixed(&pipeline.name).as_ref());
+        let fixed = pipeline.events.schema.is_none().then(|| fixed(&pipeline.name)).flatten();
+        let (made, more) = plan(pipeline, fixed.as_ref());
         plans.extend(made);
         findings.extend(more);
     }

@@ -3,25 +3,34 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use manade_events::ingest::AcceptedFormat;
 use manade_model::{EventSchema, Finding, Name, Severity};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, Stored, describe};
-use manade_store::{AppendError, DataFolder, Entry, IdempotencyKey, Memory, OpenError, Ticket, system_clock};
+use manade_store::{AppendError, DataFolder, Memory, OpenError, Ticket};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
+use crate::inferred;
 use crate::platform::{PlatformError, check};
+use crate::slot::Slot;
 
 /// How often the platform's files are looked at.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// When a client that is turned away may come back.
+pub const BUSY: Duration = Duration::from_secs(1);
+
+/// Why a pipeline rests.
+const EDITED: &str = "it is being started again with its edited file";
+const DROPPING: &str = "it is being started again without a dropped collection";
+const STOPPING: &str = "manade is stopping";
 
 #[derive(Debug, Clone)]
 pub struct RunOptions {
@@ -48,17 +57,22 @@ struct Inner {
     memory: Memory,
     options: RunOptions,
     folder: DataFolder,
-    pipelines: RwLock<BTreeMap<String, Active>>,
-    /// Collections of pipelines and results that are no longer in the platform.
-    left: RwLock<Vec<Arc<dyn Collection>>>,
+    shown: RwLock<Shown>,
+    /// Counts what has been put into `shown`.
+    generation: AtomicU64,
+    /// Held while pipelines are started and stopped.
+    changing: Mutex<()>,
     stop: AtomicBool,
     watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Active {
-    pipeline: Pipeline,
-    /// What it was started from, to see whether it has changed.
-    source: manade_model::Pipeline,
+/// What clients see. Locked for moments only.
+#[derive(Default)]
+struct Shown {
+    /// Those of the platform, by name.
+    slots: BTreeMap<String, Arc<Slot>>,
+    /// Collections of pipelines that are no longer in the platform.
+    left: Vec<Arc<dyn Collection>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,23 +98,27 @@ impl Running {
         if checked.has_errors() {
             return Err(StartError::Findings(checked.findings));
         }
-        for note in &checked.findings {
-            tracing::info!("{note}");
+        match checked.findings.len() {
+            0 => {}
+            1 => tracing::info!("there is a note about the platform: `manade check` shows it"),
+            notes => tracing::info!("there are {notes} notes about the platform: `manade check` shows them"),
         }
         let folder = DataFolder::open(&options.data)?;
         let inner = Arc::new(Inner {
             memory: Memory::new(options.memory),
             options,
             folder,
-            pipelines: RwLock::default(),
-            left: RwLock::default(),
+            shown: RwLock::default(),
+            generation: AtomicU64::new(0),
+            changing: Mutex::default(),
             stop: AtomicBool::new(false),
             watcher: Mutex::default(),
         });
         for plan in checked.plans {
-            inner.start(plan)?;
+            let slot = inner.begin(plan)?;
+            inner.show(slot);
         }
-        inner.find_left()?;
+        inner.show_left()?;
         if !inner.options.once {
             let watched = Arc::downgrade(&inner);
             let watcher = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
@@ -123,30 +141,24 @@ impl Running {
     }
 
     pub fn pipelines(&self) -> Vec<PipelineStatus> {
-        self.0.pipelines.read().values().map(|active| active.pipeline.status()).collect()
+        self.0.slots().iter().map(|slot| slot.status()).collect()
     }
 
     pub fn pipeline(&self, name: &str) -> Option<PipelineStatus> {
-        self.0.pipelines.read().get(name).map(|active| active.pipeline.status())
+        Some(self.0.slot(name)?.status())
     }
 
     /// The pipelines that take events over HTTP.
     pub fn ingests(&self) -> Vec<IngestInfo> {
-        let pipelines = self.0.pipelines.read();
-        let http = pipelines.iter().filter(|(_, active)| active.pipeline.log().is_some());
-        let info = |(name, active): (&String, &Active)| {
-            let schema = active.source.events.schema.clone()?;
-            Some(IngestInfo { pipeline: name.clone(), schema })
-        };
-        http.filter_map(info).collect()
+        self.0.slots().iter().filter_map(|slot| slot.ingest_info()).collect()
     }
 
     /// In order of name.
     pub fn collections(&self) -> Vec<Arc<dyn Collection>> {
-        let pipelines = self.0.pipelines.read();
+        let shown = self.0.shown.read();
         let mut all: Vec<Arc<dyn Collection>> =
-            pipelines.values().flat_map(|active| active.pipeline.collections().iter().cloned()).collect();
-        all.extend(self.0.left.read().iter().cloned());
+            shown.slots.values().flat_map(|slot| slot.collections().iter().cloned()).collect();
+        all.extend(shown.left.iter().cloned());
         all.sort_by(|a, b| a.info().name.cmp(&b.info().name));
         all
     }
@@ -155,16 +167,14 @@ impl Running {
         self.collections().into_iter().find(|collection| collection.info().name == name)
     }
 
+    /// Another number after each change of what the platform consists of.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
     /// Queues events for the pipeline's durable log; they are accepted once the ticket says so.
     pub fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<IngestTicket, IngestError> {
-        let pipelines = self.0.pipelines.read();
-        let active = pipelines.get(pipeline).ok_or(IngestError::NoSuchPipeline)?;
-        let log = active.pipeline.log().ok_or(IngestError::NotHttp)?;
-        if active.pipeline.is_full() {
-            return Err(IngestError::Full { retry_after: Duration::from_secs(1) });
-        }
-        let ticket = log.append(entry(request)).map_err(ingest_error)?;
-        Ok(IngestTicket(ticket))
+        self.0.slot(pipeline).ok_or(IngestError::NoSuchPipeline)?.ingest(request)
     }
 
     pub fn dead_letters(
@@ -185,6 +195,11 @@ impl Running {
 
     pub fn drop_dead_letters(&self, pipeline: &str, filter: DeadLetterFilter) -> Result<u64, ControlError> {
         self.0.with(pipeline, |p| p.drop_dead_letters(filter))
+    }
+
+    /// Forgets the rows, state and progress of a collection whose result is no longer in the platform.
+    pub fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+        self.0.drop_collection(name)
     }
 
     /// Ready while every pipeline runs or has finished.
@@ -215,31 +230,33 @@ impl Running {
     /// Copies the data folder as of each pipeline's last commit.
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
         self.0.folder.backup_to(to).map_err(|e| ControlError::Failed(describe(&e)))?;
-        for (name, active) in self.0.pipelines.read().iter() {
-            let to = to.join("pipelines").join(name);
-            active.pipeline.backup(to).map_err(ControlError::Failed)?;
+        for slot in self.0.slots() {
+            slot.with(|pipeline| pipeline.backup(to.join("pipelines").join(pipeline.name())))?;
         }
         Ok(())
     }
 
-    /// Ends every pipeline: its batch is finished and committed.
+    /// Ends every pipeline: its batch is finished and committed. Its rows can be read until the last clone is gone.
     pub fn stop(&self) {
         self.0.stop.store(true, Ordering::Relaxed);
         if let Some(watcher) = self.0.watcher.lock().take() {
             // A watcher that panicked has said so itself.
             let _ = watcher.join();
         }
-        let pipelines = std::mem::take(&mut *self.0.pipelines.write());
-        let stops: Vec<_> =
-            pipelines.into_values().map(|active| std::thread::spawn(|| active.pipeline.stop())).collect();
+        let _changing = self.0.changing.lock();
+        let stop = |slot: Arc<Slot>| std::thread::spawn(move || slot.stop(PipelineState::Stopped, STOPPING));
+        let stops: Vec<_> = self.0.slots().into_iter().map(stop).collect();
         for stop in stops {
             let _ = stop.join();
         }
-        self.0.left.write().clear();
     }
 }
 
 impl IngestTicket {
+    pub(crate) fn new(ticket: Ticket) -> Self {
+        Self(ticket)
+    }
+
     /// Blocks until the events are on disk.
     pub fn wait(self) -> Result<IngestAnswer, IngestError> {
         let appended = self.0.wait().map_err(ingest_error)?;
@@ -248,28 +265,54 @@ impl IngestTicket {
 }
 
 impl Inner {
-    fn start(&self, plan: Plan) -> Result<(), StartError> {
-        let (name, source) = (plan.pipeline.name.to_string(), plan.pipeline.clone());
+    fn slot(&self, name: &str) -> Option<Arc<Slot>> {
+        self.shown.read().slots.get(name).cloned()
+    }
+
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.shown.read().slots.values().cloned().collect()
+    }
+
+    /// Puts it in the place of what has its name.
+    fn show(&self, slot: Slot) {
+        let name = slot.plan().pipeline.name.to_string();
+        let before = self.shown.write().slots.insert(name, Arc::new(slot));
+        self.generation.fetch_add(1, Ordering::Release);
+        drop(before);
+    }
+
+    /// Starts a pipeline, which is not shown yet.
+    fn begin(&self, plan: Plan) -> Result<Slot, StartError> {
+        let name = plan.pipeline.name.to_string();
         let options = PipelineOptions {
             workers: self.options.workers,
             memory: self.memory.clone(),
             once: self.options.once,
             max_backlog: self.options.max_backlog,
         };
-        let started = Pipeline::start(&self.folder.pipeline(&name), plan, &options);
+        let folder = self.folder.pipeline(&name);
+        let started = Pipeline::start(&folder, plan.clone(), &options);
         let pipeline = started.map_err(|source| match source {
             manade_pipeline::StartError::Unfit(findings) => StartError::Findings(findings),
-            source => StartError::Pipeline { pipeline: name.clone(), source },
+            source => StartError::Pipeline { pipeline: name, source },
         })?;
-        self.pipelines.write().insert(name, Active { pipeline, source });
-        Ok(())
+        let slot = Slot::running(plan, pipeline);
+        if let Some(schema) = slot.inferred() {
+            inferred::note(&folder, schema);
+        }
+        Ok(slot)
     }
 
-    /// Collections of pipelines that are stored but not in the platform.
-    fn find_left(&self) -> Result<(), StartError> {
+    /// Shows the pipelines of the platform and, of the others that are stored, the collections.
+    fn show_left(&self) -> Result<(), StartError> {
+        self.keep(|_| true)
+    }
+
+    /// Takes away the pipelines that are not `wanted`; what is stored of them is shown all the same.
+    fn keep(&self, wanted: impl Fn(&str) -> bool) -> Result<(), StartError> {
         let mut left = Vec::new();
         for name in self.folder.pipelines()? {
-            if self.pipelines.read().contains_key(&name) {
+            if wanted(&name) && self.slot(&name).is_some() {
                 continue;
             }
             match Stored::open(&self.folder.pipeline(&name), Memory::new(0)) {
@@ -277,16 +320,16 @@ impl Inner {
                 Err(e) => tracing::warn!(pipeline = %name, "its collections cannot be read: {}", describe(&e)),
             }
         }
-        *self.left.write() = left;
+        let mut shown = self.shown.write();
+        shown.slots.retain(|name, _| wanted(name));
+        shown.left = left;
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
     /// Takes edited files in. Files with errors leave everything as it is.
     fn reload(&self) {
-        let fixed = |name: &Name| {
-            let pipelines = self.pipelines.read();
-            pipelines.get(name.as_str()).and_then(|active| active.pipeline.inferred().cloned())
-        };
+        let fixed = |name: &Name| self.slot(name.as_str()).and_then(|slot| slot.inferred().cloned());
         let checked = match check(&self.options.path, fixed) {
             Ok(checked) => checked,
             Err(e) => return tracing::error!("the platform cannot be read, it runs on as it was: {}", describe(&e)),
@@ -297,53 +340,117 @@ impl Inner {
             }
             return tracing::error!("the edited platform has errors, it runs on as it was");
         }
-        let wanted: Vec<String> = checked.plans.iter().map(|plan| plan.pipeline.name.to_string()).collect();
-        let gone: Vec<String> = self.pipelines.read().keys().filter(|name| !wanted.contains(name)).cloned().collect();
-        for name in gone {
-            tracing::info!(pipeline = %name, "removed from the platform: stopped, its rows stay");
-            let removed = self.pipelines.write().remove(&name);
-            if let Some(active) = removed {
-                active.pipeline.stop();
+        let _changing = self.changing.lock();
+        let wanted: Vec<&str> = checked.plans.iter().map(|plan| plan.pipeline.name.as_str()).collect();
+        let wanted = |name: &str| wanted.contains(&name);
+        for slot in self.slots() {
+            let name = &slot.plan().pipeline.name;
+            if !wanted(name.as_str()) {
+                tracing::info!(pipeline = %name, "removed from the platform: stopped, its rows stay");
+                slot.stop(PipelineState::Stopped, "it is no longer in the platform");
             }
         }
-        for plan in checked.plans {
+        if let Err(e) = self.keep(wanted) {
+            tracing::warn!("{}", describe(&e));
+        }
+        for plan in &checked.plans {
             self.replace(plan);
         }
-        if let Err(e) = self.find_left() {
+        if let Err(e) = self.show_left() {
             tracing::warn!("{}", describe(&e));
         }
     }
 
-    fn replace(&self, plan: Plan) {
-        let name = plan.pipeline.name.to_string();
-        let pipelines = self.pipelines.upgradable_read();
-        if let Some(active) = pipelines.get(&name) {
-            if same(&active.source, &plan.pipeline) {
-                return;
-            }
-            let unfit = active.pipeline.unfit(&plan);
-            if !unfit.is_empty() {
-                for finding in unfit {
-                    tracing::error!("{finding}");
-                }
-                return tracing::error!(pipeline = %name, "it runs on as it was");
-            }
+    fn replace(&self, plan: &Plan) {
+        let name = &plan.pipeline.name;
+        let Some(slot) = self.slot(name.as_str()) else { return self.add(plan) };
+        if slot.is_running() && same(&slot.plan().pipeline, &plan.pipeline) {
+            return;
         }
-        drop(pipelines);
-        let old = self.pipelines.write().remove(&name);
-        if let Some(active) = old {
-            active.pipeline.stop();
+        let unfit = slot.unfit(plan);
+        if !unfit.is_empty() {
+            for finding in unfit {
+                tracing::error!("{finding}");
+            }
+            return tracing::error!(pipeline = %name, "it runs on as it was");
         }
-        match self.start(plan) {
-            Ok(()) => tracing::info!(pipeline = %name, "reloaded"),
-            Err(e) => tracing::error!(pipeline = %name, "cannot be started: {}", describe(&e)),
+        slot.stop(PipelineState::Waiting, EDITED);
+        match self.begin(plan.clone()) {
+            Ok(slot) => {
+                self.show(slot);
+                tracing::info!(pipeline = %name, "reloaded");
+            }
+            Err(e) => {
+                tracing::error!(pipeline = %name, "cannot be started with its edited file: {}", why(&e));
+                self.resume(&slot);
+            }
         }
     }
 
-    fn with<T>(&self, pipeline: &str, run: impl FnOnce(&Pipeline) -> Result<T, String>) -> Result<T, ControlError> {
-        let pipelines = self.pipelines.read();
-        let active = pipelines.get(pipeline).ok_or(ControlError::NoSuchPipeline)?;
-        run(&active.pipeline).map_err(ControlError::Failed)
+    /// Starts a pipeline as it was.
+    fn resume(&self, slot: &Slot) {
+        let name = &slot.plan().pipeline.name;
+        match self.begin(slot.plan().clone()) {
+            Ok(slot) => {
+                self.show(slot);
+                tracing::info!(pipeline = %name, "it runs on as it was");
+            }
+            Err(e) => {
+                tracing::error!(pipeline = %name, "cannot be started again: {}", why(&e));
+                slot.fail(why(&e));
+            }
+        }
+    }
+
+    fn add(&self, plan: &Plan) {
+        let name = &plan.pipeline.name;
+        match self.begin(plan.clone()) {
+            Ok(slot) => {
+                self.show(slot);
+                tracing::info!(pipeline = %name, "started");
+            }
+            Err(e) => {
+                tracing::error!(pipeline = %name, "cannot be started: {}", why(&e));
+                let stored = Stored::open(&self.folder.pipeline(name.as_str()), Memory::new(0)).ok();
+                self.show(Slot::failed(plan.clone(), stored.as_ref(), why(&e)));
+            }
+        }
+    }
+
+    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+        let _changing = self.changing.lock();
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(ControlError::Unavailable(STOPPING.to_owned()));
+        }
+        let slots = self.slots();
+        let is_wanted = |slot: &Arc<Slot>| slot.plan().results.iter().any(|result| result.spec.name.as_str() == name);
+        if slots.iter().any(is_wanted) {
+            let refused = format!("the result {name} is in the platform: take it out of its file first");
+            return Err(ControlError::Refused(refused));
+        }
+        let keeps = |collection: &Arc<dyn Collection>| collection.info().name == name;
+        if let Some(slot) = slots.iter().find(|slot| slot.collections().iter().any(keeps)) {
+            // The store has one writer: the pipeline makes way for a moment, in which its rows are served on.
+            slot.stop(PipelineState::Waiting, DROPPING);
+            let dropped = self.drop_stored(slot.plan().pipeline.name.as_str(), name);
+            self.resume(slot);
+            return dropped;
+        }
+        let left = self.shown.read().left.iter().find(|left| keeps(left)).map(|left| left.info().pipeline.clone());
+        let pipeline = left.ok_or(ControlError::NoSuchCollection)?;
+        self.drop_stored(&pipeline, name)?;
+        self.show_left().map_err(|e| ControlError::Failed(why(&e)))
+    }
+
+    /// Of a pipeline that does not run.
+    fn drop_stored(&self, pipeline: &str, result: &str) -> Result<(), ControlError> {
+        let failed = |e: &dyn std::error::Error| ControlError::Failed(describe(e));
+        let mut stored = Stored::open(&self.folder.pipeline(pipeline), Memory::new(0)).map_err(|e| failed(&e))?;
+        stored.drop_result(result).map_err(|e| failed(&e))
+    }
+
+    fn with<T>(&self, pipeline: &str, call: impl FnOnce(&Pipeline) -> Result<T, String>) -> Result<T, ControlError> {
+        self.slot(pipeline).ok_or(ControlError::NoSuchPipeline)?.with(call)
     }
 }
 
@@ -352,33 +459,17 @@ fn same(a: &manade_model::Pipeline, b: &manade_model::Pipeline) -> bool {
     a.without_places() == b.without_places()
 }
 
-fn entry(request: IngestRequest) -> Entry {
-    let IngestRequest { accepted, key, body_hash } = request;
-    let (format, meta) = match accepted.format {
-        AcceptedFormat::Ndjson => (manade_pipeline::LINES, accepted.meta.map(|meta| meta_lines(&meta))),
-        AcceptedFormat::Csv => {
-            let header: Vec<&String> = accepted.header.iter().flat_map(|names| names.iter()).collect();
-            (manade_pipeline::CSV, serde_json::to_vec(&header).ok())
-        }
-    };
-    Entry {
-        events: accepted.data,
-        format,
-        count: accepted.count,
-        meta,
-        key: key.map(|key| IdempotencyKey { key, body_hash }),
-        accepted_at: system_clock(),
+/// An error with its causes, and the first of the findings.
+fn why(error: &StartError) -> String {
+    match error {
+        StartError::Findings(findings) => findings.first().map(ToString::to_string).unwrap_or_default(),
+        error => describe(error),
     }
 }
 
-fn meta_lines(meta: &[Option<String>]) -> Vec<u8> {
-    let lines: Vec<&str> = meta.iter().map(|of| of.as_deref().unwrap_or_default()).collect();
-    lines.join("\n").into_bytes()
-}
-
-fn ingest_error(error: AppendError) -> IngestError {
+pub fn ingest_error(error: AppendError) -> IngestError {
     match error {
-        AppendError::Full => IngestError::Full { retry_after: Duration::from_secs(1) },
+        AppendError::Full => IngestError::Full { retry_after: BUSY },
         AppendError::DiskFull => IngestError::Full { retry_after: Duration::from_secs(10) },
         AppendError::KeyReused => IngestError::KeyReused,
         AppendError::InFlight => IngestError::InFlight,
@@ -387,8 +478,8 @@ fn ingest_error(error: AppendError) -> IngestError {
     }
 }
 
-/// The schema that was inferred at a pipeline's first run, where its folder can be opened now.
-pub fn fixed_schema(data: &Path, name: &Name) -> Option<EventSchema> {
+/// The schema that was inferred at a pipeline's first run, as its store has it.
+fn fixed_schema(data: &Path, name: &Name) -> Option<EventSchema> {
     let folder = DataFolder::open_read_only(data).ok()?;
     let path = folder.pipeline(name.as_str());
     path.exists().then(|| Stored::open(&path, Memory::new(0)).ok()?.progress.inferred).flatten()

@@ -11,7 +11,8 @@ use manade_run::Running;
 pub use manade_run::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
 
 /// The running platform. Calls may block for as long as a disk does: the server makes them off its async threads,
-/// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests` and `health`, which must not wait.
+/// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests`,
+/// `generation` and `health`, which must not wait.
 pub trait Backend: Send + Sync + 'static {
     /// In the platform's order.
     fn pipelines(&self) -> Vec<PipelineStatus>;
@@ -44,8 +45,14 @@ pub trait Backend: Send + Sync + 'static {
     /// How many were dropped.
     fn drop_dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError>;
 
+    /// Forgets a collection whose result is no longer in the platform.
+    fn drop_collection(&self, name: &str) -> Result<(), ControlError>;
+
     /// Copies all stored data into a new folder, as of each pipeline's last commit.
     fn backup(&self, to: &Path) -> Result<(), ControlError>;
+
+    /// Another number whenever a collection of the same name may be another one. Does not wait.
+    fn generation(&self) -> u64;
 
     fn health(&self) -> Health;
 }
@@ -99,8 +106,16 @@ impl Backend for Running {
         self.drop_dead_letters(pipeline, filter.clone())
     }
 
+    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+        self.drop_collection(name)
+    }
+
     fn backup(&self, to: &Path) -> Result<(), ControlError> {
         self.backup(to)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
     }
 
     fn health(&self) -> Health {

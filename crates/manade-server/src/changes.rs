@@ -52,15 +52,18 @@ pub async fn changes(
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
+    let generation = app.backend.generation();
     let collection = app.collection(&name)?;
     let snapshot = wants_snapshot(raw.as_deref().unwrap_or_default())?;
+    let freshness = collection.freshness();
     let resumed = headers.get("last-event-id").map(|value| {
         let text = value.to_str().unwrap_or_default();
-        Position::parse(text).ok_or_else(|| unknown_position(text, &name))
+        // A position ahead of the data belongs to data that was reset.
+        let position = Position::parse(text).filter(|position| position.since() <= freshness.commit);
+        position.ok_or_else(|| unknown_position(text, &name))
     });
     let resumed = resumed.transpose()?;
-    let freshness = collection.freshness();
-    let start = Start { resumed, snapshot, commit: freshness.commit };
+    let start = Start { resumed, snapshot, commit: freshness.commit, generation };
     let permit = app.query_permit().await?;
     let first = Arc::clone(&collection);
     let check = start.clone();
@@ -120,6 +123,13 @@ impl Position {
         parts.next().is_none().then_some(position)
     }
 
+    /// The commit up to which all was sent.
+    fn since(&self) -> u64 {
+        match self {
+            Self::After(commit) | Self::Snapshot { commit, .. } | Self::Within { after: commit, .. } => *commit,
+        }
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         let text = match self {
             Self::After(commit) => commit.to_string(),
@@ -130,27 +140,22 @@ impl Position {
     }
 }
 
-/// What a client asked for, and the newest commit when it did.
+/// What a client asked for, and the newest commit and the backend's generation when it did.
 #[derive(Debug, Clone)]
 struct Start {
     resumed: Option<Position>,
     snapshot: bool,
     commit: u64,
+    generation: u64,
 }
 
 impl Start {
-    /// Blocks. `Gone` where the changes since the client's position are no longer kept, or never were: a position
-    /// ahead of the data belongs to data that was reset.
+    /// Blocks. `Gone` where the changes since the client's position are no longer kept.
     fn verify(&self, collection: &dyn Collection) -> Result<(), ReadError> {
-        let since = match &self.resumed {
-            None => return Ok(()),
-            Some(Position::After(commit) | Position::Snapshot { commit, .. }) => *commit,
-            Some(Position::Within { after, .. }) => *after,
-        };
-        if since > self.commit {
-            return Err(ReadError::Gone { oldest: self.commit });
+        match &self.resumed {
+            None => Ok(()),
+            Some(position) => collection.changes(position.since()).map(|_| ()),
         }
-        collection.changes(since).map(|_| ())
     }
 }
 
@@ -158,6 +163,8 @@ impl Start {
 struct Feed {
     app: Arc<App>,
     collection: Arc<dyn Collection>,
+    /// Of the backend when the collection was looked up.
+    generation: u64,
     names: Arc<Vec<Vec<u8>>>,
     position: Position,
     pending: VecDeque<Bytes>,
@@ -201,6 +208,7 @@ impl Feed {
             names: Arc::new(quoted_names(&info)),
             app: Arc::clone(app),
             collection,
+            generation: start.generation,
             position,
             pending: VecDeque::new(),
             snapshot,
@@ -251,10 +259,24 @@ impl Feed {
         }
     }
 
+    /// An edited platform has another collection under the name. Where its rows look different, the feed ends: a client
+    /// that comes back with its last id goes on with the new ones.
+    fn look_up(&mut self) -> Option<()> {
+        let generation = self.app.backend.generation();
+        if generation != self.generation {
+            let (old, new) = (self.collection.info(), self.app.backend.collection(&self.collection.info().name)?);
+            let alike = new.info().columns == old.columns && new.info().kind == old.kind && new.info().key == old.key;
+            self.collection = alike.then_some(new)?;
+            self.generation = generation;
+        }
+        Some(())
+    }
+
     /// Reads what changed since the position; false where nothing did.
     async fn read(&mut self) -> Option<bool> {
         // What comes from here on will be seen as a change of the channel.
         self.commits.mark_unchanged();
+        self.look_up()?;
         let permit = self.app.query_permit().await.ok()?;
         let (collection, position, names) =
             (Arc::clone(&self.collection), self.position.clone(), Arc::clone(&self.names));

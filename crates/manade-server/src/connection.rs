@@ -101,34 +101,64 @@ async fn connection(stream: TcpStream, router: Router, options: &ServerOptions, 
     }
 }
 
-/// A stream whose writes fail when the other side takes nothing for too long, and whose first line may have the
+/// A stream whose writes fail when the other side takes nothing for too long, and whose request lines may have the
 /// characters of PostgREST's grammar that a URI must not have: curl sends `select=a->b` as it is written.
 struct Paced {
     stream: TcpStream,
     stall: Duration,
     /// Since a write could not go on.
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Until the end of the connection's first line was read. Later requests of a connection come from clients that
-    /// keep one open, which encode their URIs.
-    first_line: bool,
+    at: At,
     /// Read and not handed on yet.
     encoded: VecDeque<u8>,
 }
 
+/// Where in its requests a connection is read.
+enum At {
+    RequestLine,
+    /// In the lines behind it; the beginning of the present one.
+    Headers(Vec<u8>),
+    /// From the first request with a body on, where requests begin is not looked for.
+    Rest,
+}
+
+/// As many bytes of a header's line tell whether a body follows.
+const TELLING: usize = 18;
+
+impl At {
+    fn next(&mut self, byte: u8) {
+        match self {
+            Self::RequestLine if byte == b'\n' => *self = Self::Headers(Vec::new()),
+            Self::Headers(line) if byte == b'\n' => {
+                let has = |name: &[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+                if has(b"content-length:") || has(b"transfer-encoding:") {
+                    *self = Self::Rest;
+                } else if line.is_empty() || line == b"\r" {
+                    *self = Self::RequestLine;
+                } else {
+                    line.clear();
+                }
+            }
+            Self::Headers(line) if line.len() < TELLING => line.push(byte),
+            Self::RequestLine | Self::Headers(_) | Self::Rest => {}
+        }
+    }
+}
+
 impl Paced {
     fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream, stall, waiting: None, first_line: true, encoded: VecDeque::new() }
+        Self { stream, stall, waiting: None, at: At::RequestLine, encoded: VecDeque::new() }
     }
 
     fn encode(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            match byte {
-                b'"' if self.first_line => self.encoded.extend(b"%22"),
-                b'<' if self.first_line => self.encoded.extend(b"%3C"),
-                b'>' if self.first_line => self.encoded.extend(b"%3E"),
+            match (byte, &self.at) {
+                (b'"', At::RequestLine) => self.encoded.extend(b"%22"),
+                (b'<', At::RequestLine) => self.encoded.extend(b"%3C"),
+                (b'>', At::RequestLine) => self.encoded.extend(b"%3E"),
                 _ => self.encoded.push_back(*byte),
             }
-            self.first_line &= *byte != b'\n';
+            self.at.next(*byte);
         }
     }
 
@@ -148,19 +178,16 @@ impl Paced {
 
 impl AsyncRead for Paced {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.first_line && self.encoded.is_empty() {
+        let is_rest = matches!(self.at, At::Rest);
+        if !is_rest && self.encoded.is_empty() {
             let mut bytes = [0; 4096];
             let mut read = ReadBuf::new(&mut bytes);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
             self.encode(read.filled());
         }
         if self.encoded.is_empty() {
-            // The end of the stream, too, where the first line was never whole.
-            return if self.first_line {
-                Poll::Ready(Ok(()))
-            } else {
-                Pin::new(&mut self.stream).poll_read(context, to)
-            };
+            // What was looked at had no byte: the end of the stream.
+            return if is_rest { Pin::new(&mut self.stream).poll_read(context, to) } else { Poll::Ready(Ok(())) };
         }
         let len = to.remaining().min(self.encoded.len());
         let bytes: Vec<u8> = self.encoded.drain(..len).collect();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -24,6 +25,9 @@ use crate::values::timestamp;
 /// Dead letters of a page, by default and at most.
 const PAGE: usize = 100;
 pub const LARGEST_PAGE: usize = 1_000;
+
+/// When to ask again a pipeline that does not run at the moment.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Of a dead letter, for clients: what every reader of JSON has exactly (2^53 - 1).
 pub const LARGEST_ID: u64 = 9_007_199_254_740_991;
@@ -95,6 +99,23 @@ pub async fn drop_letters(
     Ok(respond::json(StatusCode::OK, &json!({ "dropped": dropped })))
 }
 
+/// `POST /api/v1/collections/{collection}/drop`: of a result that is no longer in the platform.
+pub async fn drop_collection(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let bytes = json_bytes(&app, request).await?;
+    let members = serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes);
+    if !members.is_ok_and(|members| members.is_empty()) {
+        return Err(Problem::plain(StatusCode::BAD_REQUEST, "the body says nothing: it is an empty object")
+            .with_hint("send {}"));
+    }
+    app.collection(&name)?;
+    blocking(&app, &name, |backend, name| backend.drop_collection(name)).await?;
+    Ok(respond::json(StatusCode::OK, &json!({ "dropped": name })))
+}
+
 /// Where a backup goes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,7 +128,7 @@ struct BackupBody {
 /// OpenAPI document, whose readers try what they find there.
 pub async fn backup(State(app): State<Arc<App>>, request: Request) -> Result<Response<Body>, Problem> {
     let hint = "send {\"to\": \"/an/absolute/path\"}";
-    let bytes = json_bytes(&app, request, "the backup's place").await?;
+    let bytes = json_bytes(&app, request).await?;
     let body: BackupBody = serde_json::from_slice(&bytes).map_err(|error| {
         Problem::plain(StatusCode::BAD_REQUEST, "the backup's place cannot be read")
             .with_details(error.to_string())
@@ -161,6 +182,9 @@ async fn blocking<T: Send + 'static>(
         ControlError::NoSuchPipeline => no_such_pipeline(app.backend.as_ref(), name),
         ControlError::NoSuchCollection => Problem::plain(StatusCode::NOT_FOUND, error.to_string()),
         ControlError::Refused(reason) => Problem::plain(StatusCode::CONFLICT, reason),
+        ControlError::Unavailable(reason) => {
+            Problem::busy(format!("the pipeline \"{name}\" cannot be asked now"), RETRY).with_details(reason)
+        }
         ControlError::Failed(reason) => {
             tracing::error!(pipeline = %name, %reason, "a control call failed");
             Problem::internal()
@@ -182,27 +206,26 @@ fn no_such_letter(pipeline: &str, id: &str) -> Problem {
     Problem::plain(StatusCode::NOT_FOUND, format!("the pipeline \"{pipeline}\" has no dead letter {id}"))
 }
 
-/// A body that is empty or `application/json`, which a page of another origin cannot send unasked.
-async fn json_bytes(app: &App, request: Request, what: &str) -> Result<Vec<u8>, Problem> {
+/// The bytes of an `application/json` body. Pages of another origin can send other content types, or none, without
+/// asking the server first; this one they cannot. So even a request that needs to say nothing has it.
+async fn json_bytes(app: &App, request: Request) -> Result<Vec<u8>, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(body, &parts.headers, &app.options).await?;
     let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !bytes.is_empty() && !content_type.to_ascii_lowercase().starts_with("application/json") {
-        return Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("{what} must be application/json")));
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json")
+            .with_hint("send Content-Type: application/json, and {} where there is nothing to say"));
     }
-    Ok(bytes)
+    body::read(body, &parts.headers, &app.options).await
 }
 
-/// No body, or an empty one, means all.
+/// `{}` means all.
 async fn filter_body(app: &App, request: Request) -> Result<DeadLetterFilter, Problem> {
-    let bytes = json_bytes(app, request, "the filter").await?;
-    if bytes.is_empty() {
-        return Ok(DeadLetterFilter::default());
-    }
+    let bytes = json_bytes(app, request).await?;
     filter_of(&bytes).map_err(|error| {
         Problem::plain(StatusCode::BAD_REQUEST, "the filter cannot be read")
             .with_details(error.to_string())
-            .with_hint("members: ids, stage (decode, time, sql, late), reason, result")
+            .with_hint("an object with ids, stage (decode, time, sql, late), reason, result; {} means all")
     })
 }
 

@@ -91,8 +91,9 @@ pub async fn rows(
     narrow(&mut query, range)?;
     let plan = plan::plan(&query, &info, format.is_paged().then_some(DEFAULT_LIMIT))?;
 
+    let (run, generation) = (app.started, app.backend.generation());
     let seed =
-        format!("{}\0{name}\0{raw}\0{format:?}\0{range}\0{}\0{:?}", app.started, preferences.count, info.columns);
+        format!("{run}\0{generation}\0{name}\0{raw}\0{format:?}\0{range}\0{}\0{:?}", preferences.count, info.columns);
     let if_none_match = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
     let if_none_match = if_none_match.collect::<Vec<_>>().join(",");
     let permit = app.query_permit().await?;

@@ -48,7 +48,9 @@ pub async fn file(Path(file): Path<String>) -> Result<Response<Body>, Problem> {
 }
 
 fn asset(name: &str) -> Result<Response<Body>, Problem> {
-    let config = Arc::new(Config::from("/openapi.json"));
+    // Nothing to choose another document with, and no badge of a validator elsewhere: the page asks this server only.
+    let config = Config::from("/openapi.json").use_base_layout().validator_url("none").default_models_expand_depth(0);
+    let config = Arc::new(config.try_it_out_enabled(true));
     let found = utoipa_swagger_ui::serve(name, config).map_err(|_| Problem::internal())?;
     let file = found.ok_or_else(|| Problem::plain(StatusCode::NOT_FOUND, format!("/docs has no \"{name}\"")))?;
     let body = match file.bytes {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -11,6 +11,9 @@ use crate::backend::Backend;
 
 /// How long a waiter sleeps in a collection before it looks whether anyone still follows.
 const ROUND: Duration = Duration::from_millis(500);
+
+/// Between two looks at a collection whose pipeline does not run.
+const RESTING: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub struct Feeds {
@@ -38,7 +41,12 @@ fn wait(waiters: &Mutex<HashMap<String, watch::Sender<u64>>>, backend: &dyn Back
         // Looked up each round: a reload may have put another collection under the name.
         let collection = backend.collection(name);
         if let Some(collection) = &collection {
-            commit = collection.wait_beyond(commit, ROUND);
+            let (before, began) = (commit, Instant::now());
+            commit = collection.wait_beyond(before, ROUND);
+            if commit <= before && began.elapsed() < ROUND {
+                // Its pipeline does not run: nobody would be waited for.
+                std::thread::sleep(RESTING);
+            }
         }
         let mut waiters = waiters.lock();
         let followed = waiters.get(name).is_some_and(|sender| sender.receiver_count() > 0);

@@ -87,6 +87,11 @@ fn prepare(
     key: Option<String>,
 ) -> Result<IngestRequest, Problem> {
     let bytes = body::unpack(bytes, encoding, limit)?;
+    let is_lines = matches!(kind, BodyKind::Ndjson | BodyKind::Csv(_));
+    if !is_lines && bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::plain(StatusCode::BAD_REQUEST, "the body is empty, which is not JSON")
+            .with_hint("send an event, or [] for none"));
+    }
     let accepted = split(&bytes, kind).map_err(|errors| not_events(&errors))?;
     let body_hash = body_hash(&bytes, kind);
     let key = key.or_else(|| cloud_events_key(&accepted, kind));

@@ -90,6 +90,7 @@ fn routes(app: Arc<App>) -> Router {
         .route(&letters, get(control::dead_letters))
         .route(&format!("{letters}/replay"), post(control::replay))
         .route("/api/v1/backup", post(control::backup))
+        .route("/api/v1/collections/{collection}/drop", post(control::drop_collection))
         .route(&format!("{letters}/drop"), post(control::drop_letters))
         .route(&format!("{letters}/{{id}}"), get(control::dead_letter))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), middleware::around))

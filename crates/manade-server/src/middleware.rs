@@ -152,6 +152,10 @@ fn as_problem(response: Response<Body>, method: &Method, path: &str) -> Response
                 problem.with_hint("the Allow header names the methods")
             }
         }
+        // Of all extractors only the one of path segments refuses.
+        StatusCode::BAD_REQUEST => {
+            Problem::plain(status, "the path cannot be read").with_hint("write it in UTF-8, percent-encoded")
+        }
         StatusCode::NOT_FOUND => {
             Problem::plain(status, "nothing is here").with_hint("see /docs, or /openapi.json for all paths")
         }

@@ -39,6 +39,12 @@ pub fn openapi(collections: &[Arc<CollectionInfo>], ingests: &[IngestInfo]) -> V
         paths.insert(format!("/data/{}/changes", info.name), collections::changes(info));
     }
     paths.extend(fixed::paths());
+    let mut tags = vec![json!({ "name": "results", "description": "Rows of the collections." })];
+    if !ingests.is_empty() {
+        tags.push(json!({ "name": "ingest", "description": "Events for pipelines with an http source." }));
+    }
+    tags.push(json!({ "name": "control", "description": "Pipelines, their progress and their dead letters." }));
+    tags.push(json!({ "name": "server", "description": "Health and metrics." }));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -48,12 +54,7 @@ pub fn openapi(collections: &[Arc<CollectionInfo>], ingests: &[IngestInfo]) -> V
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "tags": [
-            { "name": "results", "description": "Rows of the collections." },
-            { "name": "ingest", "description": "Events for pipelines with an http source." },
-            { "name": "control", "description": "Pipelines, their progress and their dead letters." },
-            { "name": "server", "description": "Health, metrics and documentation." },
-        ],
+        "tags": tags,
         "paths": paths,
         "components": { "schemas": schemas },
     })

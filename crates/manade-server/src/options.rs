@@ -41,7 +41,7 @@ impl Default for ServerOptions {
             max_connections: 1_024,
             max_queries: 32,
             query_memory: 256 << 20,
-            drain: Duration::from_secs(8),
+            drain: Duration::from_secs(5),
             cors: Vec::new(),
             check_host: true,
             hosts: Vec::new(),

@@ -297,8 +297,11 @@ pub struct DataBackup {
 #[derive(Debug, Args)]
 pub struct Reset {
     pub pipeline: String,
-    /// Only this result; without it, everything that the pipeline has stored
+    /// Only this result; without it, everything that was made of the pipeline's events
     pub result: Option<String>,
+    /// Delete the accepted events of an http source too, which are kept otherwise
+    #[arg(long, conflicts_with = "result")]
+    pub events: bool,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,

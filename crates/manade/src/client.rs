@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use manade_run::{Offline, OfflineError};
+use manade_run::Offline;
 use manade_server::ServerOptions;
 use manade_store::OpenError;
 use serde_json::Value;
@@ -99,7 +99,7 @@ impl Client {
                 Err(error) => error,
             };
             match error {
-                OfflineError::Open(OpenError::Locked { pid, .. }) => {
+                OpenError::Locked { pid, .. } => {
                     if let Some(address) = read_address(&data) {
                         return Self::to(&format!("http://{address}"));
                     }
@@ -108,7 +108,7 @@ impl Client {
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                OfflineError::Open(OpenError::Missing { .. }) => return Self::without_data(target, &data),
+                OpenError::Missing { .. } => return Self::without_data(target, &data),
                 error => return Err(offline_failure(error)),
             }
         }
@@ -244,12 +244,10 @@ pub fn in_use(data: &Path, pid: Option<u32>) -> Failure {
         .with_hint("wait until it has ended, or stop it")
 }
 
-pub fn offline_failure(error: OfflineError) -> Failure {
+pub fn offline_failure(error: OpenError) -> Failure {
     match error {
-        OfflineError::Open(OpenError::Missing { path }) => {
-            Failure::new(format!("there is no data folder at {}", path.display()))
-                .with_hint("name it with `--data DIR`")
-        }
+        OpenError::Missing { path } => Failure::new(format!("there is no data folder at {}", path.display()))
+            .with_hint("name it with `--data DIR`"),
         error => Failure::from(error),
     }
 }

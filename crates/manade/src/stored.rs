@@ -78,6 +78,14 @@ impl Backend for StoredPlatform {
         self.offline.lock().backup(to)
     }
 
+    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+        self.offline.lock().drop_collection(name)
+    }
+
+    fn generation(&self) -> u64 {
+        0
+    }
+
     fn health(&self) -> Health {
         Health { ready: false, reasons: vec!["the platform is stopped".to_owned()] }
     }

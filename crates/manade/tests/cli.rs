@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ mod cli {
     mod general;
     mod init;
     mod live;
+    mod pages;
     mod test;
     mod up;
 }
@@ -75,6 +77,8 @@ struct Place(TempDir);
 struct Up {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
+    /// Where it listens.
+    address: String,
 }
 
 impl Place {
@@ -152,7 +156,9 @@ impl Place {
         let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
         let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
-        let mut up = Up { child, out };
+        let mut up = Up { child, out, address: String::new() };
+        let line = up.wait_for("http://");
+        up.address = line.split('/').nth(2).expect("an address").to_owned();
         // What says where the pipelines are comes once they run.
         up.wait_for("pipeline  ");
         up
@@ -208,6 +214,22 @@ impl Drop for Up {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Status and body.
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = request(address, path);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+}
+
+fn request(address: &str, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("sent");
+    stream
 }
 
 fn shown(output: &Output) -> String {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::report::{self, Outcome, Report};
 use crate::suites::{self, Suite};
-use crate::tools::Tools;
+use crate::tools::{Need, Tools};
 use crate::workspace::{BUILD, Workspace};
 use crate::{generate, process, tidy};
 
@@ -45,7 +45,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
             report.step("clippy", || cargo(workspace, &CLIPPY));
         }
         if wanted("cargo test") {
-            report.step("cargo test", || cargo_test(workspace, options.fast));
+            report.step("cargo test", || {
+                // The documentation's requests are made with it.
+                Tools::new(options.install)?.provide(CURL)?;
+                cargo_test(workspace, options.fast)
+            });
         }
         if wanted("generated files") {
             report.step("generated files", || generate::check(workspace));
@@ -56,6 +60,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     Ok(report.exit_code())
 }
 
+const CURL: Need = Need::Debian { package: "curl", probe: "curl" };
 /// Beside the suites.
 const STEPS: [&str; 5] = ["formatting", "tidy", "clippy", "cargo test", "generated files"];
 const CLIPPY: [&str; 9] =

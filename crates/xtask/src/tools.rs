@@ -70,8 +70,13 @@ impl Tools {
     fn pip(&self, environment: &str, packages: &[&str]) -> Result<()> {
         let folder = self.folder.join(format!("pip-{environment}"));
         once(&folder, packages, || {
-            quietly(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-                .context("python3 -m venv (Debian: python3-venv)")?;
+            self.debian("python3", "python3")?;
+            let venv = || quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+            // Debian leaves out what this needs, unless its package is there.
+            if venv().is_err() && self.install {
+                self.apt_install("python3-venv")?;
+            }
+            venv().context("python3 -m venv: install Debian's python3-venv, or run with --install as root")?;
             let pip = self.pip_program(environment, "pip");
             quietly(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
         })
@@ -93,17 +98,21 @@ impl Tools {
         if !self.install {
             bail!("{probe} is missing: install Debian's {package}, or run with --install as root");
         }
-        let apt = |arguments: &[&str]| {
+        self.apt_install(package)?;
+        if on_path(probe) { Ok(()) } else { bail!("Debian's {package} did not bring {probe}") }
+    }
+
+    fn apt_install(&self, package: &str) -> Result<()> {
+        let run = |arguments: &[&str]| {
             let mut command = Command::new("apt-get");
             // Packages that bring a service must not start it.
             command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
             quietly(&mut command)
         };
         if !self.lists_updated.replace(true) {
-            apt(&["update", "-q"])?;
+            run(&["update", "-q"])?;
         }
-        apt(&["install", "-q", "-y", "--no-install-recommends", package])?;
-        if on_path(probe) { Ok(()) } else { bail!("Debian's {package} did not bring {probe}") }
+        run(&["install", "-q", "-y", "--no-install-recommends", package])
     }
 }
 

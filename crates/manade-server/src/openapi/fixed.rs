@@ -48,7 +48,7 @@ pub fn schemas() -> Map<String, Value> {
     ]);
     let filter = json!({
         "type": "object",
-        "description": "Which dead letters; all members must match, none means all.",
+        "description": "Which dead letters; all members must match, `{}` means all.",
         "additionalProperties": false,
         "properties": {
             "ids": { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": LARGEST_ID } },
@@ -127,7 +127,7 @@ pub fn paths() -> Map<String, Value> {
     let pipeline = json!({ "$ref": "#/components/schemas/pipeline" });
     let name = path_parameter("pipeline", json!({ "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,62}$" }));
     let filter = json!({
-        "required": false,
+        "required": true,
         "content": { "application/json": { "schema": { "$ref": "#/components/schemas/dead_letter_filter" } } },
     });
     let counts = |names: &[&'static str]| {
@@ -154,6 +154,18 @@ pub fn paths() -> Map<String, Value> {
         operation("control", "dead_letter", "One dead letter with its event", letter_with_event(), &[404, 409, 503]);
     one_letter["parameters"] =
         json!([name, path_parameter("id", json!({ "type": "integer", "minimum": 0, "maximum": LARGEST_ID }))]);
+    let mut drop_collection = operation(
+        "control",
+        "drop_collection",
+        "Drop the rows of a collection whose result is no longer in the platform",
+        object(&[("dropped", json!({ "type": "string" }))]),
+        &problems,
+    );
+    drop_collection["parameters"] = json!([path_parameter("collection", json!({ "type": "string", "minLength": 1 }))]);
+    drop_collection["requestBody"] = json!({
+        "required": true,
+        "content": { "application/json": { "schema": { "type": "object", "maxProperties": 0 } } },
+    });
     let all = json!({ "type": "array", "items": pipeline });
     Map::from_iter([
         (
@@ -165,6 +177,7 @@ pub fn paths() -> Map<String, Value> {
         (format!("{letters}/{{id}}"), json!({ "get": one_letter })),
         (format!("{letters}/replay"), json!({ "post": replay })),
         (format!("{letters}/drop"), json!({ "post": drop })),
+        ("/api/v1/collections/{collection}/drop".to_owned(), json!({ "post": drop_collection })),
         ("/health".to_owned(), json!({ "get": health("health", "healthy", &[]) })),
         ("/health/live".to_owned(), json!({ "get": health("live", "live", &[]) })),
         ("/health/ready".to_owned(), json!({ "get": health("ready", "ready", &[503]) })),

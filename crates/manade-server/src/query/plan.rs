@@ -282,7 +282,14 @@ fn literal(text: &str, operand: &Operand, name: &str) -> Result<ScalarValue, Pro
             }
         };
         let problem = Problem::new(StatusCode::BAD_REQUEST, code, error.to_string());
-        problem.with_details(format!("in a filter on \"{name}\""))
+        let problem = problem.with_details(format!("in a filter on \"{name}\""));
+        // A `+` in a query string is a space.
+        match (operand.compared_type(), text.rsplit_once(' ')) {
+            (DataType::Timestamp(..), Some((_, zone))) if zone.contains(':') => {
+                problem.with_hint("a + before the zone's offset must be sent as %2B")
+            }
+            _ => problem,
+        }
     })
 }
 

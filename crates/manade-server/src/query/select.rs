@@ -42,7 +42,8 @@ fn item(scanner: &mut Scanner, columns: &[&str], text: &str) -> Result<Item, Pro
         field = scanner.field(columns).ok_or_else(|| unexpected(scanner))?;
     }
     if matches!(scanner.peek(), Some('(' | '!')) {
-        return Err(embedding(&field.name));
+        let is_aggregate = ["count", "sum", "avg", "min", "max"].contains(&field.name.as_str());
+        return Err(if is_aggregate { aggregate(&field.name) } else { embedding(&field.name) });
     }
     if scanner.eat(".") {
         return Err(aggregate(scanner.rest()));
@@ -114,5 +115,5 @@ fn aggregate(function: &str) -> Problem {
     let status = axum::http::StatusCode::BAD_REQUEST;
     Problem::new(status, "PGRST123", "aggregate functions in select are not allowed")
         .with_details(format!("at \"{function}\""))
-        .with_hint("aggregate in the result's SQL instead; a column whose name has dots is written in double quotes")
+        .with_hint("aggregate in the result's SQL instead; a column whose name has dots or brackets is written in double quotes")
 }

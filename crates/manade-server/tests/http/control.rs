@@ -62,7 +62,14 @@ fn dead_letters_are_listed_shown_replayed_and_dropped() {
     assert_eq!(post("replay", r#"{"stage":"time"}"#).json(), json!({ "replayed": 1, "failed": 0 }));
     assert_eq!(post("drop", r#"{"ids":[3,4]}"#).json(), json!({ "dropped": 1 }));
     assert_eq!(post("drop", r#"{"stages":"time"}"#).status, 400);
-    assert_eq!(post("drop", "").json(), json!({ "dropped": 2 }));
+    // What a page of another origin can send unasked.
+    for headers in
+        [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-www-form-urlencoded")]]
+    {
+        assert_eq!(send(server.address, "POST", &format!("{base}/drop"), headers, b"{}").status, 415);
+    }
+    assert_eq!(post("drop", "").status, 400);
+    assert_eq!(post("drop", "{}").json(), json!({ "dropped": 2 }));
     assert_eq!(post("drop", r#"{"ids":[7.0, 9007199254740991]}"#).json(), json!({ "dropped": 0 }));
     assert_eq!(post("drop", r#"{"ids":[7.5]}"#).status, 400);
     assert_eq!(post("drop", r#"{"ids":[9007199254740992]}"#).status, 400);
@@ -82,6 +89,19 @@ fn a_backup_goes_to_an_absolute_path() {
     check(r#"{"from":"/free"}"#, 400);
     check("", 400);
     assert_eq!(*server.platform.backups.lock().unwrap(), [std::path::PathBuf::from("/free")]);
+}
+
+#[test]
+fn a_collection_of_the_platform_is_not_dropped() {
+    let server = Server::start(platform());
+    let check = |name: &str, body: &str, status: u16| {
+        let (path, headers) = (format!("/api/v1/collections/{name}/drop"), [("content-type", "application/json")]);
+        assert_eq!(send(server.address, "POST", &path, &headers, body.as_bytes()).status, status, "{name} {body}");
+    };
+    check("samples", "{}", 409);
+    check("none", "{}", 404);
+    check("samples", "", 400);
+    check("samples", r#"{"all":true}"#, 400);
 }
 
 #[test]

@@ -48,8 +48,9 @@ fn only_loopback_names_are_answered() {
 #[test]
 fn other_origins_may_not_write_and_read_only_where_they_are_set() {
     let ask = |server: &Server, method: &str, origin: &str, extra: &[(&str, &str)]| {
-        let headers: Vec<_> = [("origin", origin)].into_iter().chain(extra.iter().copied()).collect();
-        send(server.address, method, "/api/v1/pipelines/flights/dead-letters/replay", &headers, b"")
+        let own = [("origin", origin), ("content-type", "application/json")];
+        let headers: Vec<_> = own.into_iter().chain(extra.iter().copied()).collect();
+        send(server.address, method, "/api/v1/pipelines/flights/dead-letters/replay", &headers, b"{}")
     };
     let server = Server::start(platform());
     assert_eq!(ask(&server, "POST", "http://evil.example", &[]).status, 403);
@@ -77,6 +78,24 @@ fn large_headers_are_refused() {
     assert_eq!(answer.status, 200);
     let answer = send(server.address, "GET", "/health", &[("x-large", &"x".repeat(40_000))], b"");
     assert_eq!(answer.status, 431);
+}
+
+/// curl neither encodes `->` nor closes the connection between two requests.
+#[test]
+fn request_lines_may_have_what_a_uri_may_not() {
+    let server = Server::start(platform());
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let asked = "GET /data/samples?select=hour->start&limit=1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let last = asked.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    stream.write_all(format!("{asked}{asked}{last}").as_bytes()).unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+    // In headers and bodies such characters stay what they are.
+    let headers = [("content-type", "application/json"), ("idempotency-key", "a->\"b\"")];
+    let body = br#"{"sensor":"<a>"}"#;
+    assert_eq!(send(server.address, "POST", "/ingest/readings", &headers, body).status, 202);
+    assert!(server.platform.ingested.lock().unwrap()[0].contains(r#"{"sensor":"<a>"}"#));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -163,6 +164,7 @@ pub struct Platform {
     pub letters: Mutex<Vec<DeadLetter>>,
     pub backups: Mutex<Vec<PathBuf>>,
     pub unready: Mutex<Vec<String>>,
+    pub generation: AtomicU64,
 }
 
 impl Platform {
@@ -269,6 +271,17 @@ impl Backend for Platform {
     fn replay(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<ReplayAnswer, ControlError> {
         let replayed = self.drop_dead_letters(pipeline, filter)?;
         Ok(ReplayAnswer { replayed, failed: 0 })
+    }
+
+    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+        match self.collection(name) {
+            Some(_) => Err(ControlError::Refused(format!("the result {name} is in the platform"))),
+            None => Err(ControlError::NoSuchCollection),
+        }
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     fn backup(&self, to: &Path) -> Result<(), ControlError> {

@@ -244,6 +244,7 @@ fn refuses_with_postgrests_members_and_a_hint() {
     check("/data/samples?select=n,airports(name)", 400, "PGRST200", "SQL");
     check("/data/samples?select=...airports(name)", 400, "PGRST200", "SQL");
     check("/data/samples?select=int.sum()", 400, "PGRST123", "SQL");
+    check("/data/samples?select=count()", 400, "PGRST123", "SQL");
     check("/data/samples?airports.name=eq.a", 400, "PGRST100", "embed");
     check("/data/samples?select=x:n,x:int", 400, "PGRST100", "alias");
     check("/data/samples?select=n::nonsense", 400, "42704", "text");

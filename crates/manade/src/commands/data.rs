@@ -3,12 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use manade_run::{Offline, OfflineError};
-use manade_store::OpenError;
 use serde_json::{Value, json};
 
 use crate::args::{Data, DataAction, DataBackup, DataDrop, Query, RowFormat};
-use crate::client::{Answer, Client, DEFAULT_DATA, offline_failure, query, segment};
+use crate::client::{Answer, Client, query, segment};
 use crate::failure::{Context, Failure, Outcome, nearest};
 use crate::output::{confirm, grouped, note, say, width};
 use crate::table::{Cell, Members, Table};
@@ -154,29 +152,19 @@ fn parameters(args: &Query) -> Result<Vec<(String, String)>, Failure> {
 }
 
 fn drop_collection(args: &DataDrop) -> Result<Outcome, Failure> {
-    let running = || {
-        Failure::new(format!("the collection {} cannot be dropped while the platform runs", args.collection))
-            .with_hint("stop that `manade up` first, drop it, and start it again")
-    };
-    if args.target.url.is_some() {
-        return Err(running());
-    }
-    let data = args.target.data.as_deref().unwrap_or(DEFAULT_DATA.as_ref());
-    let mut offline = Offline::open(data).map_err(|error| match error {
-        OfflineError::Open(OpenError::Locked { .. }) => running(),
-        error => offline_failure(error),
-    })?;
-    let names: Vec<String> = offline.collections().iter().map(|collection| collection.info().name.clone()).collect();
-    if !names.contains(&args.collection) {
-        let failure = Failure::new(format!("no collection is called \"{}\" in {}", args.collection, data.display()));
-        let known = names.iter().map(String::as_str);
-        return Err(nearest(failure, &args.collection, known, "`manade data` lists the collections"));
+    let client = Client::connect(&args.target)?;
+    let collections = client.get("/data")?.json()?;
+    let names: Vec<&str> =
+        collections.as_array().into_iter().flatten().filter_map(|collection| collection["name"].as_str()).collect();
+    if !names.contains(&args.collection.as_str()) {
+        let failure = Failure::new(format!("no collection is called \"{}\"", args.collection));
+        return Err(nearest(failure, &args.collection, names.into_iter(), "`manade data` lists the collections"));
     }
     if !confirm(&format!("delete the rows of {}", args.collection), args.yes)? {
         note("nothing was deleted\n")?;
         return Ok(Outcome::Done);
     }
-    offline.drop_collection(&args.collection)?;
+    client.post(&format!("/api/v1/collections/{}/drop", segment(&args.collection)), &json!({}))?;
     say(&format!("{} dropped\n", args.collection))?;
     Ok(Outcome::Done)
 }

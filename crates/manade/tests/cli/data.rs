@@ -1,6 +1,9 @@
+use std::fs;
+use std::path::Path;
+
 use insta::assert_snapshot;
 
-use crate::{Place, shown, squeezed};
+use crate::{PIPELINE, Place, shown, squeezed};
 
 fn check_parquet(place: &Place) {
     let output = place.output(&["data", "by_kind", "-o", "parquet"]);
@@ -114,4 +117,46 @@ fn a_reset_pipeline_starts_anew() {
     assert_snapshot!("reset", place.run(&["reset", "clicks", "--yes"]));
     let again = place.run(&["up", "--once"]);
     assert!(again.contains("5 events read, 2 dead letters"), "{again}");
+}
+
+/// The first file of its log, in the middle.
+fn damage(store: &Path) {
+    let entries = fs::read_dir(store.join("log")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let path = entries.min().expect("a file");
+    let mut bytes = fs::read(&path).expect("it can be read");
+    let middle = bytes.len() / 2;
+    for byte in &mut bytes[middle - 64..middle + 64] {
+        *byte ^= 0xff;
+    }
+    fs::write(&path, bytes).expect("it can be written");
+}
+
+#[test]
+fn a_damaged_store_is_shown_and_reset() {
+    let place = Place::with_data();
+    place.write(
+        "other/clicks.yaml",
+        &PIPELINE
+            .replace("name: clicks", "name: other")
+            .replace("path: events", "path: ../events")
+            .replace("by_kind", "kinds")
+            .replace("name: hourly", "name: hours")
+            .replace("large", "big"),
+    );
+    assert!(place.run(&["up", "--once"]).starts_with("exit: 0"));
+    damage(&place.path(".manade/pipelines/clicks/store"));
+    let refused = place.run(&["up", "--once"]);
+    assert!(
+        refused.starts_with("exit: 1") && refused.contains("damaged") && refused.contains("manade reset"),
+        "{refused}"
+    );
+    let status = place.run(&["status"]);
+    assert!(status.contains("clicks is failed") && status.contains("damaged"), "{status}");
+    // The others are not.
+    assert!(place.run(&["data", "kinds"]).contains("click"));
+    let one = place.run(&["reset", "clicks", "by_kind", "--yes"]);
+    assert!(one.starts_with("exit: 1") && one.contains("hint: reset all of it: manade reset clicks"), "{one}");
+    assert_snapshot!("reset_damaged", place.run(&["reset", "clicks", "--yes"]));
+    let again = place.run(&["up", "--once"]);
+    assert!(again.contains("clicks: 5 events read"), "{again}");
 }

@@ -1,9 +1,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use insta::assert_snapshot;
 
-use crate::{PIPELINE, Place, exists};
+use crate::{PATIENCE, PIPELINE, Place, Up, exists, get, request};
 
 const FOLLOWED: (&str, &str) = ("follow: false", "follow: true");
 
@@ -98,4 +100,121 @@ fn a_process_that_was_killed_loses_nothing() {
     // Its address is still in the folder, but nobody has the folder open.
     let status = place.run(&["status"]);
     assert!(status.starts_with("exit: 0\n") && status.contains("stopped"), "{status}");
+}
+
+/// Waits until the platform has a collection, or has it no longer.
+fn wait_for_collection(up: &Up, name: &str, is_there: bool) {
+    let start = Instant::now();
+    let quoted = format!("\"name\":\"{name}\"");
+    while get(&up.address, "/data").1.contains(&quoted) != is_there {
+        assert!(start.elapsed() < PATIENCE, "{name}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// An edit starts the pipeline again, and nobody who only reads notices.
+#[test]
+fn rows_are_served_and_followed_while_a_pipeline_is_edited() {
+    let place = followed();
+    let up = place.up(&[]);
+    place.wait_for(&["data", "large"], "view");
+    let mut feed = BufReader::new(request(&up.address, "/data/large/changes")).lines();
+    // From now on it tells what is added.
+    while !feed.next().expect("a line").expect("text").starts_with("id:") {}
+    let edited = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut asked = 0;
+            while !edited.load(Ordering::Relaxed) {
+                let answers =
+                    ["/data/by_kind", "/data/large", "/api/v1/pipelines/clicks"].map(|of| get(&up.address, of));
+                assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+                asked += 1;
+            }
+            asked
+        });
+        for round in 0..3 {
+            let name = format!("again_{round}");
+            let more = format!("    - name: {name}\n      sql: SELECT kind FROM events\n  tests:");
+            place.write("clicks.yaml", &PIPELINE.replace(FOLLOWED.0, FOLLOWED.1).replace("  tests:", &more));
+            wait_for_collection(&up, &name, true);
+        }
+        edited.store(true, Ordering::Relaxed);
+        assert!(reading.join().expect("every answer was 200") > 0);
+    });
+    place.append("events.ndjson", "{\"at\":\"2026-01-01T11:20:00Z\",\"kind\":\"view\",\"value\":7}\n");
+    let line = feed.by_ref().map(|line| line.expect("text")).find(|line| line.starts_with("data:")).expect("the feed");
+    assert!(line.contains("\"value\":7"), "{line}");
+    assert_eq!(up.stop().0, Some(0));
+}
+
+#[test]
+fn a_pipeline_that_cannot_be_started_leaves_the_others_alone() {
+    let place = followed();
+    let up = place.up(&[]);
+    place.wait_for(&["data", "large"], "view");
+    // Where its events would be kept there is something else.
+    place.write(".manade/pipelines/pushed/log", "");
+    place.write(
+        "pushed.yaml",
+        "apiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: { name: pushed }\nspec:\n  source: { http: {} }\n  \
+         events: { schema: { a: int } }\n  results: [{ name: all_pushed, sql: SELECT a FROM events }]\n",
+    );
+    let status = place.wait_for(&["status"], "pushed is failed");
+    assert!(status.contains("log"), "{status}");
+    assert_eq!(get(&up.address, "/health/ready").0, 503);
+    assert_eq!(get(&up.address, "/data/by_kind").0, 200);
+    std::fs::remove_file(place.path("pushed.yaml")).expect("it is there");
+    let start = Instant::now();
+    while get(&up.address, "/health/ready").0 != 200 {
+        assert!(start.elapsed() < PATIENCE);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(up.stop().0, Some(0));
+}
+
+#[test]
+fn a_removed_collection_is_dropped_while_the_platform_runs() {
+    let place = followed();
+    let up = place.up(&[]);
+    place.wait_for(&["data", "large"], "view");
+    let removed = PIPELINE
+        .replace(FOLLOWED.0, FOLLOWED.1)
+        .replace("name: large", "name: great")
+        .replace("large: []", "great: []");
+    place.write("clicks.yaml", &removed);
+    wait_for_collection(&up, "great", true);
+    // Its rows have stayed until now.
+    assert!(place.run(&["data", "large"]).contains("view"));
+    assert_snapshot!("live_drop_removed", place.run(&["data", "drop", "large", "--yes"]));
+    wait_for_collection(&up, "large", false);
+    // The pipeline goes on.
+    place.append("events.ndjson", "{\"at\":\"2026-01-01T11:20:00Z\",\"kind\":\"view\",\"value\":7}\n");
+    place.wait_for(&["data", "great"], "7.0");
+    // So does dropping what a whole pipeline has left.
+    place.write("clicks.yaml", "apiVersion: v1\nkind: ConfigMap\n");
+    let dropped = place.wait_for(&["data", "drop", "great", "--yes"], "great dropped");
+    assert!(dropped.starts_with("exit: 0"), "{dropped}");
+    wait_for_collection(&up, "great", false);
+    wait_for_collection(&up, "by_kind", true);
+    assert_eq!(up.stop().0, Some(0));
+}
+
+#[test]
+fn check_shows_the_schema_of_a_running_pipeline() {
+    let place = Place::empty();
+    let untyped = PIPELINE.replace(FOLLOWED.0, FOLLOWED.1);
+    let (head, rest) = untyped.split_once("    schema:").expect("a schema");
+    let (_, tail) = rest.split_once("    time: at").expect("a time");
+    place.write("clicks.yaml", &format!("{head}    time: at{tail}"));
+    place.write("events.ndjson", crate::EVENTS);
+    let up = place.up(&[]);
+    place.wait_for(&["data", "large"], "click");
+    let first = place.run(&["check"]);
+    assert!(first.contains("kind: string"), "{first}");
+    // Other events would have another schema; the pipeline's is the one that it began with.
+    std::fs::remove_file(place.path("events.ndjson")).expect("it is there");
+    place.write("events.ndjson", "{\"at\":\"2026-01-01T11:20:00Z\",\"kind\":1,\"value\":true,\"other\":1}\n");
+    assert_eq!(place.run(&["check"]), first);
+    assert_eq!(up.stop().0, Some(0));
 }

@@ -34,10 +34,8 @@ mod signals;
 const TICK: Duration = Duration::from_millis(250);
 const ONCE_TICK: Duration = Duration::from_millis(10);
 
-/// From the signal to the exit.
+/// From the signal to the exit. Open requests have less (`ServerOptions::drain`).
 const GRACE: Duration = Duration::from_millis(9_500);
-/// Of it, for open requests.
-const DRAIN: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Up) -> Result<Outcome, Failure> {
     let address = args.listen.or((!args.once).then_some(DEFAULT_ADDRESS));
@@ -173,7 +171,6 @@ fn server_options(limits: &Limits) -> ServerOptions {
         max_connections: limits.max_connections,
         max_queries: limits.max_queries,
         query_memory: bytes(limits.query_memory),
-        drain: DRAIN,
         cors: limits.cors.clone(),
         hosts: limits.host.clone(),
         ..ServerOptions::default()

@@ -1,0 +1,158 @@
+//! A pipeline's place in a running platform: it stays while the pipeline is stopped and started again, so that what was
+//! committed is served without a gap.
+
+use std::sync::Arc;
+
+use manade_events::ingest::AcceptedFormat;
+use manade_model::{EventSchema, Finding};
+use manade_pipeline::collection::Collection;
+use manade_pipeline::plan::Plan;
+use manade_pipeline::status::{PipelineState, PipelineStatus};
+use manade_pipeline::{Pipeline, Stored};
+use manade_store::{Entry, IdempotencyKey, system_clock};
+use parking_lot::{Mutex, RwLock};
+
+use crate::control::{ControlError, IngestError, IngestInfo, IngestRequest};
+use crate::offline::unreadable;
+use crate::running::{BUSY, IngestTicket, ingest_error};
+
+pub struct Slot {
+    /// What it was started from.
+    plan: Plan,
+    /// None while it does not run. Calls hold the lock for reading as long as they last; it is held for writing only
+    /// to take the pipeline away, so that `read_recursive` never waits for a call to end.
+    pipeline: RwLock<Option<Pipeline>>,
+    collections: Vec<Arc<dyn Collection>>,
+    /// Shown while it does not run.
+    rest: Mutex<PipelineStatus>,
+}
+
+impl Slot {
+    pub fn running(plan: Plan, pipeline: Pipeline) -> Self {
+        let (collections, rest) = (pipeline.collections().to_vec(), Mutex::new(pipeline.status()));
+        Self { plan, pipeline: RwLock::new(Some(pipeline)), collections, rest }
+    }
+
+    /// A pipeline that could not be started; what is stored of it is served as far as it can be read.
+    pub fn failed(plan: Plan, stored: Option<&Stored>, reason: String) -> Self {
+        let name = plan.pipeline.name.as_str();
+        let collections = stored.map(|stored| stored.collections(name)).unwrap_or_default();
+        let mut status = unreadable(name, reason);
+        if let Some(stored) = stored {
+            status = PipelineStatus { state: status.state, reason: status.reason, ..stored.status(name) };
+        }
+        Self { plan, pipeline: RwLock::default(), collections, rest: Mutex::new(status) }
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.pipeline.read_recursive().is_some()
+    }
+
+    pub fn status(&self) -> PipelineStatus {
+        match &*self.pipeline.read_recursive() {
+            Some(pipeline) => pipeline.status(),
+            None => self.rest.lock().clone(),
+        }
+    }
+
+    pub fn collections(&self) -> &[Arc<dyn Collection>] {
+        &self.collections
+    }
+
+    /// Whether it is an `http` pipeline, and what its events are.
+    pub fn ingest_info(&self) -> Option<IngestInfo> {
+        let pipeline = &self.plan.pipeline;
+        let is_http = matches!(pipeline.source, manade_model::Source::Http(_));
+        let schema = pipeline.events.schema.clone().filter(|_| is_http)?;
+        Some(IngestInfo { pipeline: pipeline.name.to_string(), schema })
+    }
+
+    /// The schema that was found in the first events.
+    pub fn inferred(&self) -> Option<&EventSchema> {
+        self.plan.inferred.then_some(&self.plan.schema)
+    }
+
+    /// Results of a new plan that what is stored does not fit.
+    pub fn unfit(&self, plan: &Plan) -> Vec<Finding> {
+        self.pipeline.read_recursive().as_ref().map(|pipeline| pipeline.unfit(plan)).unwrap_or_default()
+    }
+
+    pub fn ingest(&self, request: IngestRequest) -> Result<IngestTicket, IngestError> {
+        if self.ingest_info().is_none() {
+            return Err(IngestError::NotHttp);
+        }
+        let pipeline = self.pipeline.read_recursive();
+        let pipeline = pipeline.as_ref().ok_or(IngestError::Stopped)?;
+        let log = pipeline.log().ok_or(IngestError::Stopped)?;
+        if pipeline.is_full() {
+            return Err(IngestError::Full { retry_after: BUSY });
+        }
+        log.append(entry(request)).map(IngestTicket::new).map_err(ingest_error)
+    }
+
+    /// Calls the pipeline, which may take a while; it is not stopped before the call has ended.
+    pub fn with<T>(&self, call: impl FnOnce(&Pipeline) -> Result<T, String>) -> Result<T, ControlError> {
+        let pipeline = self.pipeline.read_recursive();
+        let Some(pipeline) = &*pipeline else {
+            let reason = self.rest.lock().reason.clone().unwrap_or_default();
+            return Err(ControlError::Unavailable(reason));
+        };
+        call(pipeline).map_err(|reason| match pipeline.status() {
+            // It says itself why it cannot: nothing is wrong with the call.
+            PipelineStatus { state: PipelineState::Running | PipelineState::Finished, .. } => {
+                ControlError::Failed(reason)
+            }
+            status => ControlError::Unavailable(status.reason.unwrap_or(reason)),
+        })
+    }
+
+    /// Stops the pipeline, after which it shows this state and reason.
+    pub fn stop(&self, state: PipelineState, reason: &str) {
+        let taken = {
+            let mut pipeline = self.pipeline.write();
+            let taken = pipeline.take();
+            if let Some(pipeline) = &taken {
+                *self.rest.lock() = PipelineStatus { state, reason: Some(reason.to_owned()), ..pipeline.status() };
+            }
+            taken
+        };
+        if let Some(pipeline) = taken {
+            pipeline.stop();
+        }
+    }
+
+    /// What a pipeline that does not run shows from now on.
+    pub fn fail(&self, reason: String) {
+        let mut status = self.rest.lock();
+        status.state = PipelineState::Failed;
+        status.reason = Some(reason);
+    }
+}
+
+fn entry(request: IngestRequest) -> Entry {
+    let IngestRequest { accepted, key, body_hash } = request;
+    let (format, meta) = match accepted.format {
+        AcceptedFormat::Ndjson => (manade_pipeline::LINES, accepted.meta.map(|meta| meta_lines(&meta))),
+        AcceptedFormat::Csv => {
+            let header: Vec<&String> = accepted.header.iter().flat_map(|names| names.iter()).collect();
+            (manade_pipeline::CSV, serde_json::to_vec(&header).ok())
+        }
+    };
+    Entry {
+        events: accepted.data,
+        format,
+        count: accepted.count,
+        meta,
+        key: key.map(|key| IdempotencyKey { key, body_hash }),
+        accepted_at: system_clock(),
+    }
+}
+
+fn meta_lines(meta: &[Option<String>]) -> Vec<u8> {
+    let lines: Vec<&str> = meta.iter().map(|of| of.as_deref().unwrap_or_default()).collect();
+    lines.join("\n").into_bytes()
+}
