@@ -122,10 +122,9 @@ fn headers() -> Value {
 }
 
 fn parameters(info: &CollectionInfo) -> Value {
-    let names: Vec<&str> = info.columns.iter().map(|column| column.name.as_str()).collect();
     let query = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "query", "description": description, "schema": schema });
-    let written: Vec<String> = names.iter().map(|name| escaped(&quoted(name))).collect();
-    let one = written.join("|");
+    let selected: Vec<String> = info.columns.iter().map(select_pattern).collect();
+    let item = format!("([A-Za-z_][A-Za-z0-9_]{{0,30}}:)?({})(::text)?", selected.join("|"));
     let sortable: Vec<String> = info
         .columns
         .iter()
@@ -137,7 +136,7 @@ fn parameters(info: &CollectionInfo) -> Value {
     let mut parameters = vec![query(
         "select",
         "Columns of the answer, all by default; `alias:column`, `column::type` and paths (`a->b`, `a->>b`) too.",
-        json!({ "type": "string", "pattern": format!("^(\\*|({one})(,({one})){{0,8}})?$"), "examples": ["*"] }),
+        json!({ "type": "string", "pattern": format!("^(\\*|{item}(,{item}){{0,30}})?$"), "examples": ["*"] }),
     )];
     if !sortable.is_empty() {
         let item = format!("({sorted})(\\.(asc|desc))?(\\.(nullsfirst|nullslast))?");
@@ -171,28 +170,39 @@ fn parameters(info: &CollectionInfo) -> Value {
     Value::Array(parameters)
 }
 
-/// The commonest filters on a column, as a regular expression; the grammar has more.
+/// A column as it may stand in `select`, as a regular expression.
+fn select_pattern(column: &OutputColumn) -> String {
+    let name = escaped(&quoted(&column.name));
+    let DataType::Struct(fields) = &column.data_type else { return name };
+    let fields: Vec<String> = fields.iter().map(|field| escaped(&quoted(field.name()))).collect();
+    format!("{name}(->>?({}))?", fields.join("|"))
+}
+
+const DATE: &str = "([12][0-9]{3}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)|[12][0-9](0[48]|[2468][048]|[13579][26])-02-29)";
+
+/// Filters on a column, as a regular expression of what is always accepted: pages such as Swagger UI let nothing else be
+/// sent. Left out are nested lists, quantifiers (`any`, `all`) and quoted items.
 fn filter_pattern(column: &OutputColumn) -> String {
     let literal = match &column.data_type {
-        DataType::Boolean => "(true|false)",
-        DataType::Int8 => "-?[0-9]{1,2}",
-        DataType::Int16 => "-?[0-9]{1,4}",
-        DataType::Int32 => "-?[0-9]{1,9}",
-        DataType::Int64 => "-?[0-9]{1,18}",
-        DataType::Float32 | DataType::Float64 => "-?[0-9]{1,9}(\\.[0-9]{1,6})?",
-        DataType::Decimal128(..) => "-?[0-9]{1,9}(\\.[0-9]{1,2})?",
-        DataType::Date32 => "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])",
-        DataType::Timestamp(..) => {
-            "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
-        }
+        DataType::Boolean => "(true|false)".to_owned(),
+        DataType::Int8 => "-?([0-9]{1,2}|1[01][0-9]|12[0-7])".to_owned(),
+        DataType::Int16 => "-?([0-9]{1,4}|[12][0-9]{4}|3[01][0-9]{3})".to_owned(),
+        DataType::Int32 => "-?([0-9]{1,9}|1[0-9]{9}|20[0-9]{8})".to_owned(),
+        DataType::Int64 => "-?([0-9]{1,18}|[1-8][0-9]{18})".to_owned(),
+        DataType::Float32 | DataType::Float64 => r"-?[0-9]{1,15}(\.[0-9]{1,15})?([eE]-?[0-9]{1,2})?".to_owned(),
+        DataType::Decimal128(..) => r"-?[0-9]{1,18}(\.[0-9]{1,18})?".to_owned(),
+        DataType::Date32 => DATE.to_owned(),
+        DataType::Timestamp(..) => format!(r"{DATE}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,6}})?Z"),
         DataType::Utf8View | DataType::Utf8 | DataType::LargeUtf8 => {
-            return "^(not\\.)?((eq|neq|gt|gte|lt|lte|like|ilike|isdistinct)\\.[A-Za-z0-9_% *-]{0,40}|is\\.(null|not_null)|in\\.\\([A-Za-z0-9_ -]{1,20}(,[A-Za-z0-9_ -]{1,20}){0,4}\\))$"
-                .to_owned();
+            let item = r#"[^,(){}"\\]{1,200}"#;
+            return format!(
+                r"^(not\.)?((eq|neq|gt|gte|lt|lte|isdistinct)\..*|(like|ilike)\.[^\\]*|(match|imatch)\.\^?[A-Za-z0-9 _-]*\$?|is\.(null|not_null)|in\.\({item}(,{item})*\))$"
+            );
         }
-        _ => return "^(not\\.)?is\\.(null|not_null)$".to_owned(),
+        _ => return r"^(not\.)?is\.(null|not_null)$".to_owned(),
     };
     format!(
-        "^(not\\.)?((eq|neq|gt|gte|lt|lte|isdistinct)\\.{literal}|is\\.(null|not_null)|in\\.\\({literal}(,{literal}){{0,4}}\\))$"
+        r"^(not\.)?((eq|neq|gt|gte|lt|lte|isdistinct)\.{literal}|is\.(null|not_null)|in\.\({literal}(,{literal})*\))$"
     )
 }
 

@@ -143,14 +143,14 @@ impl Columns<'_> {
             match item {
                 Item::All => {
                     for (i, column) in self.info.columns.iter().enumerate() {
-                        push(&mut output, Output { name: column.name.clone(), operand: whole(i, column), cast: None })?;
+                        push(&mut output, Output { name: column.name.clone(), operand: whole(i, column), cast: None });
                     }
                 }
                 Item::Field { field, cast, alias } => {
                     let operand = self.operand(field)?;
                     let cast = cast.as_deref().map(|name| cast_named(name, &operand)).transpose()?;
                     let name = alias.clone().unwrap_or_else(|| default_name(field));
-                    push(&mut output, Output { name, operand, cast })?;
+                    push(&mut output, Output { name, operand, cast });
                 }
             }
         }
@@ -188,18 +188,12 @@ fn whole(column: usize, of: &OutputColumn) -> Operand {
     Operand { column, path: Vec::new(), text: false, data_type: of.data_type.clone() }
 }
 
-/// Adds a column of the answer; the same one again changes nothing.
-fn push(output: &mut Vec<Output>, new: Output) -> Result<(), Problem> {
-    match output.iter().find(|old| old.name == new.name) {
+/// Adds a column of the answer; of several under one name the last stands, as in JSON that has a key twice.
+fn push(output: &mut Vec<Output>, new: Output) {
+    match output.iter_mut().find(|old| old.name == new.name) {
         None => output.push(new),
-        Some(old) if *old == new => {}
-        Some(_) => {
-            let name = new.name;
-            return Err(Problem::syntax(format!("two columns of the answer are called \"{name}\""))
-                .with_hint("give one an alias: alias:column"));
-        }
+        Some(old) => *old = new,
     }
-    Ok(())
 }
 
 /// The last key of the path, else the column.
