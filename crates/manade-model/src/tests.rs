@@ -122,7 +122,7 @@ fn every_error_at_once() {
         (31, 15, "unknown unit `MBB`"),
         (33, 13, "a table cannot be called `events`"),
         (34, 21, "`~` is not expanded"),
-        (35, 7, "`path` is missing in `file`\n  hint: write it like `path: data/flights.ndjson`"),
+        (35, 7, "`path` is missing in `file`\n  hint: write it like `path: data/airports.csv`"),
         (35, 23, "`format` expects `ndjson`, `json` or `csv`, found `parquet`"),
         (36, 13, "`name` expects a name, found the number `1.10`\n  hint: use lower-case"),
         (38, 13, "`long delays` is not a valid name\n  hint: write `long_delays`"),

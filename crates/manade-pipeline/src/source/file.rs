@@ -223,6 +223,7 @@ impl FileReader {
     /// What cannot be unpacked is one dead letter; the file is left alone until it changes.
     fn damaged(&mut self, number: u64, known: KnownFile, seen: Option<Stamp>, error: &io::Error) -> SourceChunk {
         self.settled.extend(seen.map(|seen| (number, seen)));
+        self.queued -= self.queue.pop_front().map_or(0, |(_, bytes)| bytes);
         self.position.0 += 1;
         let step = Step { file: number, from: known.read, to: known.read };
         if let Some(steps) = &mut self.steps {

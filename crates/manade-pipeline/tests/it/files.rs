@@ -283,3 +283,18 @@ fn a_folder_that_vanishes() {
         ],
     );
 }
+
+/// What cannot be unpacked is one dead letter, and no reason not to read the others.
+#[test]
+fn a_packed_file_that_is_damaged() {
+    let mut rig = Rig::new(SPEC);
+    let folder = rig.path("in");
+    rig.start();
+    append(&folder.join("a.ndjson.gz"), b"this was never packed");
+    append(&folder.join("b.ndjson.zst"), b"nor was this");
+    put(&folder.join("c.ndjson"), &lines(0..10));
+    rig.until("the others are read", |_| rig.rows("all").len() == 10);
+    append(&folder.join("d.ndjson.gz"), &gzip(&lines(10..20)));
+    rig.until("what comes later is read", |_| rig.rows("all").len() == 20);
+    assert_eq!(rig.status().counters.dead, 2);
+}
