@@ -233,15 +233,6 @@ impl Stored {
 
 impl Pipeline {
     pub fn start(folder: &Path, plan: Plan, options: &PipelineOptions) -> Result<Self, StartError> {
-        if is_alone_without_data(folder) {
-            let pipeline = plan.pipeline.name.as_str();
-            tracing::warn!(
-                pipeline,
-                "it has no data yet while other pipelines of the data folder have: it starts from the oldest event; if \
-                 it is not new, {} was lost: stop, and restore it from a backup",
-                folder.display()
-            );
-        }
         let Stored { store, progress } = Stored::open(folder, options.memory.clone())?;
         let plan = Arc::new(plan);
         let log = open_log(folder, &plan)?;
@@ -416,13 +407,6 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.shut_down();
     }
-}
-
-/// The pipeline is new, or its folder was lost: its neighbours have theirs.
-fn is_alone_without_data(folder: &Path) -> bool {
-    let others = folder.parent().and_then(|parent| std::fs::read_dir(parent).ok());
-    !folder.join("store").exists()
-        && others.is_some_and(|mut others| others.any(|other| other.is_ok_and(|o| o.path() != folder)))
 }
 
 /// Threads that decode and run SQL until there are no more jobs.

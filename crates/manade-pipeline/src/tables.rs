@@ -122,6 +122,12 @@ pub fn rows(source: &TableSource, bytes: Vec<u8>) -> Result<RecordBatch, TableEr
     if let Some(error) = cut.errors.first() {
         return Err(failed(error.reason.clone()));
     }
+    if let Some(header) = framer.header() {
+        let there: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
+        if let Some(missing) = source.schema.fields.iter().find(|field| !there.contains(&field.name.to_lowercase())) {
+            return Err(failed(format!("its header has no column `{}`", missing.name)));
+        }
+    }
     let data = Buffer::from_vec(bytes).slice_with_length(cut.records.start, cut.records.len());
     let chunk = Chunk { data, ends: cut.ends, arrival: 0, header: framer.header().cloned(), meta: None };
     let decoded = decoder.decode(&chunk);

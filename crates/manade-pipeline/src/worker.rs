@@ -10,9 +10,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use manade_events::{Chunk, DeadRecord, DecodeStage, Decoded, RecordSpan};
 use manade_model::Late;
-use manade_sql::{
-    Groups, Input, Query, SqlError, Stage as SqlStage, StageOutput, TableSet, Window, Worker as SqlWorker,
-};
+use manade_sql::{Input, Query, SqlError, Stage as SqlStage, StageOutput, TableSet, Worker as SqlWorker};
 
 use crate::dead_letter::Stage;
 use crate::job::{Dead, Done, DoneLane, DoneResult, Job, Part, RawFormat};
@@ -103,36 +101,30 @@ impl Worker {
     fn run_result(&mut self, result: usize, events: &LaneEvents<'_>, job: &Job) -> Option<DoneResult> {
         let query = Arc::clone(&self.plan.results[result].query);
         let sql = self.sql[result].as_mut()?;
-        let window = match &query.stage {
-            SqlStage::Groups(Groups { window, .. }) => *window,
-            SqlStage::Rows => None,
-        };
-        let late = window.is_some() && !events.watermarks.is_empty();
+        let windowed = matches!(&query.stage, SqlStage::Groups(groups) if groups.window.is_some());
+        let late = windowed && !events.watermarks.is_empty();
         let sequence = query.sequence.then_some(events.before.events);
         let watermarks = late.then_some(&events.watermarks);
         let batch = with_hidden(&events.decoded.batch, &query.input_schema, watermarks, sequence);
         let max_event = self.plan.pipeline.events.max_event;
         let letters = Letters { source: &job.source, decoded: events.decoded, max_event };
         let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: 0 };
-        for (from, len) in events.cuts(late && matches!(window, Some(Window::Session { .. }))) {
-            let slice = batch.slice(from, len);
-            let mut run =
-                Bisect { query: &query, sql, tables: &job.tables, late, outputs: Vec::new(), failed: Vec::new() };
-            run.run(&slice, from);
-            let watermark = events.watermark_before(from);
-            for (row, reason) in run.failed {
-                done.failed += 1;
-                done.dead.push(letters.of_row(row, Stage::Sql, reason));
+        let mut run = Bisect { query: &query, sql, tables: &job.tables, late, outputs: Vec::new(), failed: Vec::new() };
+        run.run(&batch, 0);
+        for (row, reason) in run.failed {
+            done.failed += 1;
+            done.dead.push(letters.of_row(row, Stage::Sql, reason));
+        }
+        // Late events carry the watermarks that stood when they came.
+        let watermark = events.before.watermark(events.lateness);
+        for output in run.outputs {
+            if self.plan.pipeline.events.late == Late::Keep {
+                let reason = |row: &u32| late_reason(events, *row as usize);
+                let rows = output.late.iter().map(|row| (*row, reason(row)));
+                let letter = |(row, why): (u32, String)| letters.of_row(row as usize, Stage::Late, why);
+                done.dead.extend(dedup(rows).map(letter));
             }
-            for output in run.outputs {
-                if self.plan.pipeline.events.late == Late::Keep {
-                    let reason = |row: &u32| late_reason(events, *row as usize);
-                    let rows = output.late.iter().map(|row| (*row, reason(row)));
-                    let letter = |(row, why): (u32, String)| letters.of_row(row as usize, Stage::Late, why);
-                    done.dead.extend(dedup(rows).map(letter));
-                }
-                done.parts.push(Part { watermark, output });
-            }
+            done.parts.push(Part { watermark, output });
         }
         Some(done)
     }
@@ -207,36 +199,6 @@ impl<'a> LaneEvents<'a> {
             }
         }
         events
-    }
-
-    fn watermark_before(&self, row: usize) -> Option<i64> {
-        match self.watermarks.get(row) {
-            Some(watermark) => Some(*watermark),
-            None => self.before.watermark(self.lateness),
-        }
-    }
-
-    /// Row ranges that are merged one after the other. An event behind the watermark may not join a session that was
-    /// closed before it, so it must not be merged together with events that came when that session was open.
-    fn cuts(&self, sessions: bool) -> Vec<(usize, usize)> {
-        let rows = self.decoded.rows.len();
-        if !sessions {
-            return vec![(0, rows)];
-        }
-        let behind = |row: &usize| self.decoded.times[*row] <= self.watermarks[*row];
-        let mut cuts = Vec::new();
-        let mut from = 0;
-        for row in (0..rows).filter(behind) {
-            if row > from {
-                cuts.push((from, row - from));
-            }
-            cuts.push((row, 1));
-            from = row + 1;
-        }
-        if from < rows {
-            cuts.push((from, rows - from));
-        }
-        cuts
     }
 }
 

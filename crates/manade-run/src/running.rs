@@ -114,7 +114,13 @@ impl Running {
             stop: AtomicBool::new(false),
             watcher: Mutex::default(),
         });
+        // A folder that was lost looks like that of a new pipeline.
+        let stored = inner.folder.pipelines()?;
         for plan in checked.plans {
+            let name = &plan.pipeline.name;
+            if !stored.is_empty() && !stored.iter().any(|stored| stored == name.as_str()) {
+                tracing::info!(pipeline = %name, "nothing is stored of it yet: it starts from the oldest event");
+            }
             let slot = inner.begin(plan)?;
             inner.show(slot);
         }

@@ -112,7 +112,7 @@ pub async fn drop_collection(
             .with_hint("send {}"));
     }
     app.collection(&name)?;
-    blocking(&app, &name, |backend, name| backend.drop_collection(name)).await?;
+    blocking(&app, &name, Backend::drop_collection).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "dropped": name })))
 }
 

@@ -152,16 +152,31 @@ impl Place {
         replace(&text, r"(?m)^\S+Z +(ERROR|WARN|INFO)", "[NOW] $1")
     }
 
+    /// `manade up`; its log is `up.log`.
     fn up(&self, args: &[&str]) -> Up {
         let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let log = fs::File::create(self.path("up.log")).expect("written");
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let mut up = Up { child, out, address: String::new() };
         let line = up.wait_for("http://");
-        up.address = line.split('/').nth(2).expect("an address").to_owned();
+        line.split('/').nth(2).expect("an address").clone_into(&mut up.address);
         // What says where the pipelines are comes once they run.
         up.wait_for("pipeline  ");
         up
+    }
+
+    /// Until the log of [`Self::up`] holds `text`.
+    fn wait_for_log(&self, text: &str) {
+        let start = Instant::now();
+        loop {
+            let log = fs::read_to_string(self.path("up.log")).expect("it is there");
+            if log.contains(text) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "no `{text}` in {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Until what the command prints holds `text`.

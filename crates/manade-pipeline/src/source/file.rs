@@ -119,13 +119,11 @@ impl FileReader {
                 }
                 continue;
             };
-            match self.read(number)? {
-                Some(chunk) => return Ok(Next::Chunk(Box::new(chunk))),
-                None => {
-                    self.queue.pop_front();
-                    self.queued -= bytes;
-                }
+            if let Some(chunk) = self.read(number)? {
+                return Ok(Next::Chunk(Box::new(chunk)));
             }
+            self.queue.pop_front();
+            self.queued -= bytes;
         }
     }
 
@@ -176,16 +174,14 @@ impl FileReader {
     /// The next chunk of a file, or `None` at its end.
     fn read(&mut self, number: u64) -> Result<Option<SourceChunk>, ReadSourceError> {
         let mut known = self.files.get(number).clone();
-        let mut open = match self.open.remove(&number) {
-            Some(open) => open,
-            None => match self.open_known(&known).map_err(|e| failed(&known.path, e))? {
-                Some(open) => open,
-                None => {
-                    // Another file has this name by now: this one may have another name.
-                    self.scanned = false;
-                    return Ok(None);
-                }
-            },
+        let open = match self.open.remove(&number) {
+            Some(open) => Some(open),
+            None => self.open_known(&known).map_err(|e| failed(&known.path, e))?,
+        };
+        let Some(mut open) = open else {
+            // Another file has this name by now: this one may have another name.
+            self.scanned = false;
+            return Ok(None);
         };
         let seen = fs::metadata(&known.path).ok().filter(|meta| Some(inode(meta)) == known.inode);
         let seen = seen.map(|meta| (meta.len(), meta.modified().ok()));

@@ -55,6 +55,49 @@ fn dead_letters_are_replayed_after_a_fix() {
     assert_eq!(up.stop().0, Some(0));
 }
 
+/// A table's new rows meet the events that come after them; what is no table leaves the rows as they were.
+#[test]
+fn a_table_is_read_again_when_its_file_changes() {
+    let place = Place::empty();
+    place.write(
+        "kinds.yaml",
+        "\
+apiVersion: manade.dev/v1alpha1
+kind: Pipeline
+metadata: { name: kinds }
+spec:
+  source: { file: { path: events.ndjson } }
+  events: { schema: { kind: string } }
+  tables: [ { name: names, file: { path: names.csv } } ]
+  results:
+    - name: named
+      sql: SELECT e.kind AS kind, n.name AS name FROM events e LEFT JOIN names n ON e.kind = n.kind
+",
+    );
+    place.write("names.csv", "kind,name\na,first\n");
+    place.write("events.ndjson", "{\"kind\":\"a\"}\n");
+    let up = place.up(&[]);
+    let mut rows = "kind,name\na,first\n".to_owned();
+    place.wait_for(&["data", "named", "-o", "csv"], &rows);
+    for (table, log, name) in [
+        ("kind,name\na,second\n", "rows=1", "second"),
+        ("no table\u{0}\"", "its header has no column `kind`", "second"),
+        ("kind,name\na,\"x\"y\n", "text behind the closing quote", "second"),
+        ("kind,name\na,third\nb,fourth\n", "rows=2", "third"),
+    ] {
+        // As programs replace files: at once.
+        place.write("names.csv.new", table);
+        std::fs::rename(place.path("names.csv.new"), place.path("names.csv")).expect("renamed");
+        place.wait_for_log(log);
+        place.append("events.ndjson", "{\"kind\":\"a\"}\n");
+        rows += &format!("a,{name}\n");
+        place.wait_for(&["data", "named", "-o", "csv"], &rows);
+    }
+    place.append("events.ndjson", "{\"kind\":\"b\"}\n");
+    place.wait_for(&["data", "named", "-o", "csv"], &(rows + "b,fourth\n"));
+    assert_eq!(up.stop().0, Some(0));
+}
+
 #[test]
 fn rows_are_watched() {
     let place = followed();
