@@ -40,6 +40,9 @@ pub struct KnownFile {
     /// What cutting records needs to know to go on there.
     #[serde(default)]
     pub framer: FramerState,
+    /// Size and time of change when it was found that it cannot be unpacked.
+    #[serde(default)]
+    pub damaged: Option<Stamp>,
 }
 
 /// One chunk of a file.
@@ -88,15 +91,16 @@ type Stamp = (u64, Option<SystemTime>);
 
 impl FileReader {
     pub fn new(options: FileOptions, progress: FileProgress) -> Self {
+        let damaged = progress.files.iter().filter_map(|(number, file)| Some((*number, file.damaged?)));
         Self {
             options,
+            settled: damaged.collect(),
             files: KnownFiles::new(progress.files),
             position: progress.position,
             steps: progress.steps,
             queue: VecDeque::new(),
             queued: 0,
             open: HashMap::new(),
-            settled: HashMap::new(),
             again: None,
             scanned: false,
         }
@@ -202,6 +206,7 @@ impl FileReader {
         };
         known.read = open.offset();
         known.framer = open.state();
+        known.damaged = None;
         known.tail = if open.is_packed() { Print::default() } else { open.tail() };
         let others = self.queued - self.queue.front().map_or(0, |(_, bytes)| *bytes);
         let backlog = seen.map_or(0, |(size, _)| size).saturating_sub(known.read) + others;
@@ -213,12 +218,14 @@ impl FileReader {
             steps.push(step);
         }
         let path = known.path.clone();
-        Ok(Some(chunk(&path, piece, Mark::File(FileMark { step, known }), self.position, backlog)))
+        Ok(Some(chunk(&path, piece, Mark::File(Box::new(FileMark { step, known })), self.position, backlog)))
     }
 
     /// What cannot be unpacked is one dead letter; the file is left alone until it changes.
-    fn damaged(&mut self, number: u64, known: KnownFile, seen: Option<Stamp>, error: &io::Error) -> SourceChunk {
+    fn damaged(&mut self, number: u64, mut known: KnownFile, seen: Option<Stamp>, error: &io::Error) -> SourceChunk {
         self.settled.extend(seen.map(|seen| (number, seen)));
+        known.damaged = seen;
+        self.files.put(number, known.clone());
         self.queued -= self.queue.pop_front().map_or(0, |(_, bytes)| bytes);
         self.position.0 += 1;
         let step = Step { file: number, from: known.read, to: known.read };
@@ -233,7 +240,7 @@ impl FileReader {
             offset: known.read,
             bad: vec![BadInput { at: 0, length: 0, raw: Vec::new(), reason }],
         };
-        chunk(&path, piece, Mark::File(FileMark { step, known }), self.position, 0)
+        chunk(&path, piece, Mark::File(Box::new(FileMark { step, known })), self.position, 0)
     }
 
     /// `None` where the file is not there any more, or another one has its name.
@@ -314,7 +321,15 @@ impl FileReader {
         }
         let head = Print::head(&mut file, &meta)?;
         let (path, inode) = (path.to_owned(), Some(inode(&meta)));
-        let new = KnownFile { path, inode, head, tail: Print::default(), read: 0, framer: FramerState::default() };
+        let new = KnownFile {
+            path,
+            inode,
+            head,
+            tail: Print::default(),
+            read: 0,
+            framer: FramerState::default(),
+            damaged: None,
+        };
         Ok(Some((self.files.add(new), size)))
     }
 

@@ -60,7 +60,7 @@ pub enum Origin {
 #[derive(Debug, Clone)]
 pub enum Mark {
     /// A step of the reading order, and the file as it is known after it.
-    File(FileMark),
+    File(Box<FileMark>),
     /// Nothing beside the position.
     Log,
     /// Read again for a lane that lags behind.

@@ -297,4 +297,9 @@ fn a_packed_file_that_is_damaged() {
     append(&folder.join("d.ndjson.gz"), &gzip(&lines(10..20)));
     rig.until("what comes later is read", |_| rig.rows("all").len() == 20);
     assert_eq!(rig.status().counters.dead, 2);
+    rig.stop();
+    rig.start();
+    put(&folder.join("e.ndjson"), &lines(20..30));
+    rig.until("what came while it was stopped is read", |_| rig.rows("all").len() == 30);
+    assert_eq!(rig.status().counters.dead, 2);
 }

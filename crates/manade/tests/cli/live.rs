@@ -90,7 +90,7 @@ spec:
         std::fs::rename(place.path("names.csv.new"), place.path("names.csv")).expect("renamed");
         place.wait_for_log(log);
         place.append("events.ndjson", "{\"kind\":\"a\"}\n");
-        rows += &format!("a,{name}\n");
+        rows.extend(["a,", name, "\n"]);
         place.wait_for(&["data", "named", "-o", "csv"], &rows);
     }
     place.append("events.ndjson", "{\"kind\":\"b\"}\n");
