@@ -26,7 +26,7 @@ use crate::source::discover::{SelectError, Selection};
 use crate::source::file::{FileOptions, FileReader};
 use crate::source::open::Last;
 use crate::source::{LogReader, SourceReader};
-use crate::status::{PipelineCounters, PipelineState, PipelineStatus, ResultStatus};
+use crate::status::{PipelineState, PipelineStatus, ResultStatus};
 use crate::tables::{TableError, Tables};
 use crate::view::ResultCollection;
 use crate::worker::Worker;
@@ -441,7 +441,7 @@ fn workers(
 
 /// A pipeline's status before its progress is filled in.
 fn shown(plan: &Plan, progress: &Progress, store: &Store, dead_letters: u64) -> Arc<Mutex<PipelineStatus>> {
-    let mut status = new_status(plan);
+    let mut status = PipelineStatus::new(plan.pipeline.name.as_str(), source_kind(plan), PipelineState::Running);
     fill(&mut status, plan, progress, store);
     status.dead_letters = dead_letters;
     Arc::new(Mutex::new(status))
@@ -449,21 +449,6 @@ fn shown(plan: &Plan, progress: &Progress, store: &Store, dead_letters: u64) -> 
 
 fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
-}
-
-fn new_status(plan: &Plan) -> PipelineStatus {
-    PipelineStatus {
-        name: plan.pipeline.name.to_string(),
-        state: PipelineState::Running,
-        reason: None,
-        source: source_kind(plan).to_owned(),
-        counters: PipelineCounters::default(),
-        watermark: None,
-        newest: None,
-        backlog: 0,
-        results: Vec::new(),
-        dead_letters: 0,
-    }
 }
 
 fn source_kind(plan: &Plan) -> &'static str {

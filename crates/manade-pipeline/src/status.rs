@@ -22,6 +22,24 @@ pub struct PipelineStatus {
     pub dead_letters: u64,
 }
 
+impl PipelineStatus {
+    /// Of a pipeline without progress.
+    pub fn new(name: &str, source: &str, state: PipelineState) -> Self {
+        Self {
+            name: name.to_owned(),
+            state,
+            reason: None,
+            source: source.to_owned(),
+            counters: PipelineCounters::default(),
+            watermark: None,
+            newest: None,
+            backlog: 0,
+            results: Vec::new(),
+            dead_letters: 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PipelineState {

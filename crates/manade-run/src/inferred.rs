@@ -6,12 +6,13 @@ use std::io;
 use std::path::Path;
 
 use manade_model::{EventSchema, Name};
+use manade_store::DataFolder;
 
 const FILE: &str = "schema.json";
 
 /// What the first run of a pipeline has found, without a lock.
 pub fn inferred_schema(data: &Path, name: &Name) -> Option<EventSchema> {
-    let bytes = fs::read(data.join("pipelines").join(name.as_str()).join(FILE)).ok()?;
+    let bytes = fs::read(DataFolder::pipeline_of(data, name.as_str()).join(FILE)).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -23,7 +24,7 @@ pub fn note(folder: &Path, schema: &EventSchema) {
             return Ok(());
         }
         // Renamed, so that readers see it whole.
-        let new = folder.join("schema.json.new");
+        let new = folder.join(format!("{FILE}.new"));
         fs::write(&new, text)?;
         fs::rename(new, folder.join(FILE))
     };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
-use manade_pipeline::status::{PipelineCounters, PipelineState, PipelineStatus};
-use manade_pipeline::{Stored, describe};
+use manade_pipeline::status::{PipelineState, PipelineStatus};
+use manade_pipeline::{StartError, Stored, describe};
 use manade_store::{DataFolder, Memory, OpenError};
 
 use crate::control::ControlError;
@@ -28,7 +28,7 @@ impl Offline {
         let folder = DataFolder::open_read_only(data)?;
         let mut pipelines = BTreeMap::new();
         for name in folder.pipelines()? {
-            let stored = Stored::open(&folder.pipeline(&name), Memory::new(0)).map_err(|e| describe(&e));
+            let stored = open_stored(&folder, &name).map_err(|e| describe(&e));
             pipelines.insert(name, stored);
         }
         Ok(Self { folder, pipelines })
@@ -106,18 +106,12 @@ impl Offline {
 
 /// A pipeline of which nothing can be read.
 pub fn unreadable(name: &str, reason: String) -> PipelineStatus {
-    PipelineStatus {
-        name: name.to_owned(),
-        state: PipelineState::Failed,
-        reason: Some(reason),
-        source: String::new(),
-        counters: PipelineCounters::default(),
-        watermark: None,
-        newest: None,
-        backlog: 0,
-        results: Vec::new(),
-        dead_letters: 0,
-    }
+    PipelineStatus { reason: Some(reason), ..PipelineStatus::new(name, "", PipelineState::Failed) }
+}
+
+/// What is stored of a pipeline, read from the disk whenever it is asked for.
+pub fn open_stored(folder: &DataFolder, pipeline: &str) -> Result<Stored, StartError> {
+    Stored::open(&folder.pipeline(pipeline), Memory::new(0))
 }
 
 fn opened<S, R: ToString>(found: Option<Result<S, R>>) -> Result<S, ControlError> {

@@ -12,12 +12,13 @@ use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
-use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, Stored, describe};
+use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, describe};
 use manade_store::{AppendError, DataFolder, Memory, OpenError, Ticket};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
 use crate::inferred;
+use crate::offline::open_stored;
 use crate::platform::{PlatformError, check};
 use crate::slot::Slot;
 
@@ -321,7 +322,7 @@ impl Inner {
             if wanted(&name) && self.slot(&name).is_some() {
                 continue;
             }
-            match Stored::open(&self.folder.pipeline(&name), Memory::new(0)) {
+            match open_stored(&self.folder, &name) {
                 Ok(stored) => left.extend(stored.collections(&name)),
                 Err(e) => tracing::warn!(pipeline = %name, "its collections cannot be read: {}", describe(&e)),
             }
@@ -417,7 +418,7 @@ impl Inner {
             }
             Err(e) => {
                 tracing::error!(pipeline = %name, "cannot be started: {}", why(&e));
-                let stored = Stored::open(&self.folder.pipeline(name.as_str()), Memory::new(0)).ok();
+                let stored = open_stored(&self.folder, name.as_str()).ok();
                 self.show(Slot::failed(plan.clone(), stored.as_ref(), why(&e)));
             }
         }
@@ -451,7 +452,7 @@ impl Inner {
     /// Of a pipeline that does not run.
     fn drop_stored(&self, pipeline: &str, result: &str) -> Result<(), ControlError> {
         let failed = |e: &dyn std::error::Error| ControlError::Failed(describe(e));
-        let mut stored = Stored::open(&self.folder.pipeline(pipeline), Memory::new(0)).map_err(|e| failed(&e))?;
+        let mut stored = open_stored(&self.folder, pipeline).map_err(|e| failed(&e))?;
         stored.drop_result(result).map_err(|e| failed(&e))
     }
 
@@ -487,8 +488,11 @@ pub fn ingest_error(error: AppendError) -> IngestError {
 /// The schema that was inferred at a pipeline's first run, as its store has it.
 fn fixed_schema(data: &Path, name: &Name) -> Option<EventSchema> {
     let folder = DataFolder::open_read_only(data).ok()?;
-    let path = folder.pipeline(name.as_str());
-    path.exists().then(|| Stored::open(&path, Memory::new(0)).ok()?.progress.inferred).flatten()
+    folder
+        .pipeline(name.as_str())
+        .exists()
+        .then(|| open_stored(&folder, name.as_str()).ok()?.progress.inferred)
+        .flatten()
 }
 
 /// Changes when any file of the platform does.

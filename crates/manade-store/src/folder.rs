@@ -85,7 +85,12 @@ impl DataFolder {
 
     /// The folder of a pipeline, which may not exist yet.
     pub fn pipeline(&self, name: &str) -> PathBuf {
-        self.path.join(PIPELINES).join(name)
+        Self::pipeline_of(&self.path, name)
+    }
+
+    /// The same of a data folder that is not open.
+    pub fn pipeline_of(data: &Path, name: &str) -> PathBuf {
+        data.join(PIPELINES).join(name)
     }
 
     /// Names of the pipelines that have a folder, sorted.

@@ -168,28 +168,25 @@ impl Place {
 
     /// Until the log of [`Self::up`] holds `text`.
     fn wait_for_log(&self, text: &str) {
-        let start = Instant::now();
-        loop {
-            let log = fs::read_to_string(self.path("up.log")).expect("it is there");
-            if log.contains(text) {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "no `{text}` in {log}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until(text, || fs::read_to_string(self.path("up.log")).expect("it is there"));
     }
 
     /// Until what the command prints holds `text`.
     fn wait_for(&self, args: &[&str], text: &str) -> String {
-        let start = Instant::now();
-        loop {
-            let shown = self.run(args);
-            if shown.contains(text) {
-                return shown;
-            }
-            assert!(start.elapsed() < PATIENCE, "no `{text}` in {shown}");
-            std::thread::sleep(Duration::from_millis(20));
+        until(text, || self.run(args))
+    }
+}
+
+/// Until what is read holds `text`.
+fn until(text: &str, read: impl Fn() -> String) -> String {
+    let start = Instant::now();
+    loop {
+        let shown = read();
+        if shown.contains(text) {
+            return shown;
         }
+        assert!(start.elapsed() < PATIENCE, "no `{text}` in {shown}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

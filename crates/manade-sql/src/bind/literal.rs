@@ -130,13 +130,10 @@ impl Binder<'_> {
             SqlType::Date => DataType::Date32,
             SqlType::Timestamp(..) => timestamp(),
             SqlType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
-            // As the parser's hook for CAST leaves it.
-            SqlType::Custom(name, _) if name.to_string().contains('<') => {
-                match manade_model::parse_type(&name.to_string()) {
-                    Ok(spark) => manade_events::arrow_type(&spark),
-                    Err(error) => return Err(self.refuse_plain(at, error.to_string())),
-                }
-            }
+            nested if nested.to_string().contains('<') => match manade_model::parse_type(&nested.to_string()) {
+                Ok(spark) => manade_events::arrow_type(&spark),
+                Err(error) => return Err(self.refuse_plain(at, error.to_string())),
+            },
             SqlType::Custom(name, _) => match name.to_string().to_lowercase().as_str() {
                 "byte" => DataType::Int8,
                 "short" => DataType::Int16,
