@@ -88,12 +88,27 @@ pub enum Op {
     },
 }
 
-/// The body of a frame in an append table's log: a section a chunk.
+/// The body of a frame in an append table's log. Its sections are those of the moved chunks, then one a new chunk.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RowsBody {
     pub commit: u64,
-    /// The id of the first row, and each chunk's rows.
+    /// The id of the first new row, and each new chunk's rows.
     pub first: u64,
     pub rows: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<MovedRecord>,
+}
+
+/// A chunk in place of those that had its rows: section rows, and if there are several commits, section commits (pairs
+/// of u64: commit, how many of the rows).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MovedRecord {
+    pub first: u64,
+    pub rows: u32,
+    /// How often its rows were joined.
+    pub level: u8,
+    /// The oldest and the newest commit that wrote its rows.
+    pub commits: (u64, u64),
 }

@@ -1,19 +1,21 @@
-//! Keeping a keyed store small: forgetting old tombstones, joining small chunks, writing the live rows of the oldest
-//! log file again so that it can be deleted.
+//! Keeping a store small: forgetting old tombstones, joining small chunks, writing the live rows of the oldest log file
+//! again so that it can be deleted.
 //!
 //! Each commit does a bounded part of it. Cleaning goes round the log in order, so whatever a deleted file said about
 //! others, it said about older ones.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_select::concat::concat_batches;
 
 use crate::catalog::Op;
 use crate::edit::{CHUNK_ROWS, Edit};
-use crate::error::CommitError;
+use crate::error::{CommitError, ReadError};
 use crate::index::IndexEdit;
 use crate::keyed::{Keyed, Part};
 use crate::log::{Log, failpoint};
+use crate::rows::MovedRows;
 use crate::store::{Contents, RowRef};
 
 /// Bytes that a commit writes again at least, if there is need; more where the commit itself is larger.
@@ -25,12 +27,13 @@ const SMALL_CHUNKS: usize = 64;
 
 impl Edit {
     /// Does what is due and returns the file that the log is to begin with, if older ones hold nothing any more.
-    pub fn maintain(&mut self, log: &Log) -> Result<Option<u64>, CommitError> {
+    pub fn maintain(&mut self, log: &Log, row_logs: &HashMap<u32, Log>) -> Result<Option<u64>, CommitError> {
         let names: Vec<String> = self.tables.keys().cloned().collect();
         let mut budget = BUDGET.max(self.payload.iter().map(|bytes| bytes.len() as u64).sum());
         for name in &names {
             self.forget(name)?;
             self.join_small(name, &mut budget)?;
+            self.move_rows(name, row_logs, &mut budget)?;
         }
         let tip = log.tip();
         if tip.first_file == tip.file {
@@ -84,6 +87,23 @@ impl Edit {
         }
         let chunks = within(&small, budget);
         self.relocate(name, &chunks)
+    }
+
+    /// Joins the small chunks of an append table that gets rows, or moves chunks out of its log's oldest file if most of
+    /// the log is of no use.
+    fn move_rows(&mut self, name: &str, row_logs: &HashMap<u32, Log>, budget: &mut u64) -> Result<(), CommitError> {
+        let Some(Contents::Append(table)) = self.tables.get(name).map(|table| &table.contents) else { return Ok(()) };
+        let Some(log) = row_logs.get(&table.id).filter(|_| self.appends.contains_key(&table.id)) else { return Ok(()) };
+        let damaged = |error: ReadError| CommitError::Damaged(error.into());
+        let mut moved: Vec<MovedRows> = table.join().map_err(damaged)?.into_iter().collect();
+        let (tip, live) = (log.tip(), table.bytes());
+        let waste = log.bytes().saturating_sub(live);
+        if moved.is_empty() && tip.first_file < tip.file && waste > live.max(log.file_bytes()) {
+            moved = table.leave(tip.first_file, budget).map_err(damaged)?;
+        }
+        let id = table.id;
+        self.moved.insert(id, moved);
+        Ok(())
     }
 
     /// Moves a table's rows and tombstones out of a file, as far as the budget allows.

@@ -14,12 +14,11 @@ use crate::index::IndexEdit;
 use crate::ipc::{self, Compression};
 use crate::keyed::{Chunk, ChunkPlaces, Commits, Keyed, Part, Tomb};
 use crate::log::{Log, Place};
-use crate::rows::RowTable;
+use crate::rows::{MovedRows, ROWS_CHUNK, RowTable};
 use crate::store::{Change, Contents, History, RowRef, Table, TableKind};
 
 /// Rows of a chunk at most: bounds what is moved or shown at once.
 pub const CHUNK_ROWS: usize = 32 << 10;
-const ROWS_CHUNK: usize = 64 << 10;
 
 pub struct Edit {
     pub tables: BTreeMap<String, Table>,
@@ -32,6 +31,8 @@ pub struct Edit {
     pub index: HashMap<u32, IndexEdit>,
     /// Compressed chunks for append tables, with their rows.
     pub appends: BTreeMap<u32, Vec<(Buffer, u32)>>,
+    /// Chunks of append tables that are written again.
+    pub moved: BTreeMap<u32, Vec<MovedRows>>,
     pub created: Vec<(u32, TableKind)>,
     pub dropped: Vec<(u32, TableKind)>,
     chunks: Vec<NewChunk>,
@@ -62,6 +63,7 @@ impl Edit {
             payload: vec![Buffer::from_vec(meta)],
             index: HashMap::new(),
             appends: BTreeMap::new(),
+            moved: BTreeMap::new(),
             created: Vec::new(),
             dropped: Vec::new(),
             chunks: Vec::new(),
@@ -112,10 +114,7 @@ impl Edit {
                 if before <= table.ids.start {
                     return Ok(());
                 }
-                table.ids.start = before;
-                while table.chunks.front().is_some_and(|chunk| chunk.first + u64::from(chunk.rows) <= before) {
-                    table.chunks.pop_front();
-                }
+                table.expire(before);
                 let table = table.id;
                 self.ops.push(Op::Expire { table, before });
             }

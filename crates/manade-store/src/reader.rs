@@ -206,9 +206,12 @@ impl Snapshot {
                 let from = table.ids.start;
                 let schema = Arc::clone(&table.schema);
                 let chunks = table.chunks_since(since).into_iter();
-                Ok(Box::new(chunks.map(move |chunk| {
-                    let rows = chunk.read(&schema, from)?;
-                    Ok(Changed { commit: chunk.commit, kind: ChangedKind::Append, rows })
+                Ok(Box::new(chunks.flat_map(move |chunk| {
+                    let changed = |(commit, rows)| Changed { commit, kind: ChangedKind::Append, rows };
+                    match chunk.read_since(&schema, from, since) {
+                        Ok(parts) => parts.into_iter().map(|part| Ok(changed(part))).collect(),
+                        Err(error) => vec![Err(error)],
+                    }
                 })))
             }
         }

@@ -20,8 +20,10 @@ use crate::index::IndexEdit;
 use crate::ipc;
 use crate::keyed::{ChunkPlaces, Keyed, Part, Tomb};
 use crate::log::{Authority, Depth, Frame, Log, LogOptions, Place, Tip, damaged};
-use crate::rows::RowTable;
-use crate::store::{Contents, History, ROWS_PREFIX, RowRef, StoreOptions, Table, Version, log_dir, open_rows};
+use crate::rows::{RowLog, RowTable};
+use crate::store::{
+    Contents, History, ROWS_PREFIX, RowRef, StoreOptions, Table, Version, log_dir, open_rows, rows_dir,
+};
 
 pub struct Opened {
     pub log: Log,
@@ -47,19 +49,17 @@ pub fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
         let contents = match table.shape {
             ShapeState::Keyed(keyed) => Contents::Keyed(Arc::new(keyed.load(id, &table.schema, &mut heap)?)),
             ShapeState::Append { first, tip } => {
-                let mut rows = RowTable::new(id, ipc::parse_schema(&table.schema).map_err(ReadError::from)?);
-                rows.ids = first..0;
+                let mut rows = RowLog::default();
                 if tip.is_some() || !options.read_only {
                     let log = open_rows(dir, id, Authority::Told(tip), options, |frame| {
-                        let next = frame.body.first + frame.body.rows.iter().map(|rows| u64::from(*rows)).sum::<u64>();
-                        rows.add(&frame.body, &frame.sections);
-                        rows.ids.end = next;
-                        Ok(())
+                        let missing = || damaged(&frame.file.path, frame.offset, "a section is missing");
+                        rows.frame(&frame.body, &frame.sections).ok_or_else(missing)
                     })?;
                     row_logs.insert(id, log);
                 }
-                rows.ids.end = rows.ids.end.max(first);
-                Contents::Append(Arc::new(rows))
+                let schema = ipc::parse_schema(&table.schema).map_err(ReadError::from)?;
+                let rows = RowTable::load(id, schema, first, rows);
+                Contents::Append(Arc::new(rows.map_err(|what| damaged(&rows_dir(dir, id), 0, &what))?))
             }
         };
         version.tables.insert(table.name, Table { contents });

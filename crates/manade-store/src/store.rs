@@ -11,15 +11,15 @@ use arrow_buffer::Buffer;
 use arrow_schema::SchemaRef;
 
 use crate::Clock;
-use crate::catalog::{Body, RowsBody};
+use crate::catalog::{Body, MovedRecord, RowsBody};
 use crate::edit::{Edit, catalog, invalid};
 use crate::error::{CommitError, OpenError, ReadError};
 use crate::keyed::Keyed;
-use crate::log::{Authority, Depth, Log, LogOptions, Place, sync_dir};
+use crate::log::{Authority, Depth, Log, LogOptions, sync_dir};
 use crate::memory::{Memory, Share};
 use crate::reader::{Reader, Shared};
 use crate::replay;
-use crate::rows::{RowChunk, RowTable};
+use crate::rows::{MovedRows, RowChunk, RowTable};
 
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -156,7 +156,7 @@ impl Store {
         for (table, change) in commit.changes {
             edit.apply(&table, change)?;
         }
-        let first_file = edit.maintain(&self.log)?;
+        let first_file = edit.maintain(&self.log, &self.row_logs)?;
         if let Err(error) = self.write(&mut edit, first_file) {
             self.abandon(&edit);
             return Err(error);
@@ -235,12 +235,22 @@ impl Store {
             if let Some(chunks) = appends.remove(&table.id) {
                 let rows: Vec<u32> = chunks.iter().map(|(_, rows)| *rows).collect();
                 let first = table.ids.end - rows.iter().map(|rows| u64::from(*rows)).sum::<u64>();
-                let body = RowsBody { commit: edit.number, first, rows };
-                let (_, places) = log.append(&body, chunks.iter().map(|(bytes, _)| bytes.as_slice()).collect())?;
-                edit.append_table(&name)?.add(&body, &places);
+                let moved = edit.moved.remove(&table.id).unwrap_or_default();
+                let record = |moved: &MovedRows| {
+                    let MovedRows { first, rows, level, commits, .. } = *moved;
+                    MovedRecord { first, rows, level, commits }
+                };
+                let body = RowsBody { commit: edit.number, first, rows, moved: moved.iter().map(record).collect() };
+                let sections = moved.iter().flat_map(|moved| &moved.sections).map(Vec::as_slice);
+                let sections = sections.chain(chunks.iter().map(|(bytes, _)| bytes.as_slice())).collect();
+                let (_, places) = log.append(&body, sections)?;
+                let table = edit.append_table(&name)?;
+                for chunk in RowChunk::of_frame(&body, &places).expect("a section is written for each") {
+                    table.put(chunk);
+                }
             }
             let table = edit.append_table(&name)?;
-            let first = table.chunks.front().map_or(log.pending().file, |chunk| chunk.place.file.number);
+            let first = table.first_file().unwrap_or(log.pending().file);
             if first > log.pending().first_file {
                 log.begin_with(first);
             }
@@ -413,7 +423,7 @@ impl Table {
     pub fn bytes(&self) -> u64 {
         match &self.contents {
             Contents::Keyed(table) => table.parts.iter().map(crate::keyed::Part::live_bytes).sum(),
-            Contents::Append(table) => table.chunks_from(table.ids.start).iter().map(|chunk| chunk.place.len).sum(),
+            Contents::Append(table) => table.bytes(),
         }
     }
 
@@ -452,26 +462,12 @@ pub(crate) fn log_dir(dir: &Path) -> PathBuf {
     dir.join("log")
 }
 
-fn rows_dir(dir: &Path, table: u32) -> PathBuf {
+pub(crate) fn rows_dir(dir: &Path, table: u32) -> PathBuf {
     dir.join(format!("{ROWS_PREFIX}{table}"))
 }
 
 /// Folders of append tables are named so, with the table's id.
 pub(crate) const ROWS_PREFIX: &str = "rows-";
-
-impl RowTable {
-    /// Rows that were written; those that have expired already are left out.
-    pub(crate) fn add(&mut self, body: &RowsBody, places: &[Place]) {
-        let mut first = body.first;
-        for (place, rows) in places.iter().zip(&body.rows) {
-            let next = first + u64::from(*rows);
-            if next > self.ids.start {
-                self.chunks.push(RowChunk { place: place.clone(), first, rows: *rows, commit: body.commit });
-            }
-            first = next;
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

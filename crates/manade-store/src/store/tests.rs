@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, Schema};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ChangedKind, Snapshot, SnapshotError, hash_columns};
+use crate::{Changed, ChangedKind, Snapshot, SnapshotError, hash_columns};
 
 /// Key and value of every live row.
 type Keyed = BTreeMap<i64, String>;
@@ -28,6 +28,8 @@ enum Step {
     Upsert(Vec<i64>),
     Delete(Vec<i64>),
     Append(u8),
+    /// So many commits of one row each.
+    Trickle(u8),
     Expire(u8),
     Reopen,
     Hold,
@@ -39,6 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => keys().prop_map(Step::Upsert),
         3 => keys().prop_map(Step::Delete),
         3 => (0..20_u8).prop_map(Step::Append),
+        1 => (0..100_u8).prop_map(Step::Trickle),
         1 => (0..30_u8).prop_map(Step::Expire),
         1 => Just(Step::Reopen),
         2 => Just(Step::Hold),
@@ -179,6 +182,20 @@ fn check_changes(snapshot: &Snapshot, since: u64, before: &Keyed, now: &Keyed) {
     assert_eq!(&rows, now, "changes since {since}");
 }
 
+/// `appended`: the commit of each row that is kept.
+fn check_appended(snapshot: &Snapshot, appended: &BTreeMap<u64, u64>) {
+    for since in (0..=snapshot.commit()).step_by(1 + snapshot.commit() as usize / 50) {
+        let mut found = Vec::new();
+        for changed in snapshot.changes(since).unwrap() {
+            let Changed { commit, kind, rows } = changed.unwrap();
+            assert_eq!(kind, ChangedKind::Append);
+            found.extend(rows.column(1).as_primitive::<UInt64Type>().values().iter().map(|id| (*id, commit)));
+        }
+        let expected: Vec<_> = appended.iter().map(|(id, commit)| (*id, *commit)).filter(|row| row.1 > since).collect();
+        assert_eq!(found, expected, "changes since {since}");
+    }
+}
+
 fn check_lookups(snapshot: &Snapshot, rows: &Keyed) {
     for key in 0..40 {
         let mut found = Keyed::new();
@@ -189,7 +206,7 @@ fn check_lookups(snapshot: &Snapshot, rows: &Keyed) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn equals_a_map(steps in prop::collection::vec(step(), 1..160)) {
@@ -199,11 +216,27 @@ proptest! {
         let mut model = Model::default();
         let mut states = vec![Keyed::new(), Keyed::new()];
         let mut held = Vec::new();
+        // The commit of each row that was appended.
+        let mut appended = BTreeMap::new();
         for (at, step) in steps.iter().enumerate() {
             let change = match step {
                 Step::Upsert(keys) => ("keyed", upsert(&store, &mut model, keys, &format!("value {at}"))),
                 Step::Delete(keys) => ("keyed", delete(&store, &mut model, keys)),
-                Step::Append(count) => ("rows", append(&mut model, u64::from(*count))),
+                Step::Append(count) => {
+                    let first = model.next_row;
+                    let change = append(&mut model, u64::from(*count));
+                    appended.extend((first..model.next_row).map(|id| (id, store.last_commit() + 1)));
+                    ("rows", change)
+                }
+                Step::Trickle(count) => {
+                    for _ in 0..*count {
+                        appended.insert(model.next_row, store.last_commit() + 1);
+                        let change = append(&mut model, 1);
+                        commit(&mut store, vec![("rows", change)]);
+                        states.push(model.keyed.clone());
+                    }
+                    continue;
+                }
                 Step::Expire(count) => {
                     let before = model.rows.keys().next().map_or(model.next_row, |first| first + u64::from(*count));
                     model.rows.retain(|id, _| *id >= before);
@@ -234,6 +267,8 @@ proptest! {
             check_changes(&snapshot, since as u64, before, &model.keyed);
         }
         check_lookups(&snapshot, &model.keyed);
+        appended.retain(|id, _| model.rows.contains_key(id));
+        check_appended(&reader.snapshot("rows").unwrap(), &appended);
         for (snapshot, rows) in held {
             prop_assert_eq!(&read_keyed(&snapshot).unwrap(), &rows);
             check_lookups(&snapshot, &rows);
@@ -602,6 +637,36 @@ fn many_small_commits_open_fast() {
     let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
     assert_eq!(read(&store.reader()).unwrap(), model);
     assert!(store.table("keyed").unwrap().scan().count() <= 66, "small chunks were joined");
+}
+
+/// Commits of one row, as a result without an aggregate gets them from a quiet source.
+#[test]
+fn a_trickle_of_appended_rows_is_joined() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { file_bytes: 64 << 10, ..StoreOptions::default() };
+    let mut store = Store::open(dir.path(), options.clone()).unwrap();
+    store.commit(Commit { meta: vec![], changes: create() }).unwrap();
+    let mut model = Model::default();
+    let mut appended = BTreeMap::new();
+    for row in 0..5000 {
+        let change = append(&mut model, 1);
+        appended.insert(row, commit(&mut store, vec![("rows", change)]));
+    }
+    let held = store.reader().snapshot("rows").unwrap();
+    // 5000 is 1, 14 and 8 in base 64.
+    assert_eq!(held.scan().count(), 1 + 14 + 8);
+    assert!(store.bytes() < 512 << 10, "what was joined is left behind: {} bytes", store.bytes());
+    check_appended(&held, &appended);
+    drop(store);
+    let mut store = Store::open(dir.path(), options).unwrap();
+    assert_eq!(read(&store.reader()).unwrap(), model);
+    check_appended(&store.reader().snapshot("rows").unwrap(), &appended);
+    // Expired rows go from the middle of a chunk as well.
+    model.rows.retain(|id, _| *id >= 4000);
+    commit(&mut store, vec![("rows", Change::Expire { before_row: 4000 })]);
+    appended.retain(|id, _| *id >= 4000);
+    check_appended(&store.reader().snapshot("rows").unwrap(), &appended);
+    assert_eq!(read_rows(&held).unwrap().len(), 5000, "a snapshot never changes");
 }
 
 #[test]
