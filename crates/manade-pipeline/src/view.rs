@@ -22,7 +22,12 @@ use crate::commit::{rows_schema, typed};
 use crate::groups::{rows_name, state_name};
 use crate::lookup::{self, Lookups, is_indexable};
 use crate::progress::{Definition, Progress};
-use crate::top::TopFeed;
+
+mod feed;
+mod ranking;
+
+use self::feed::TopFeed;
+use self::ranking::Ranking;
 
 /// One result's rows in a store.
 pub struct ResultCollection {
@@ -42,6 +47,8 @@ struct Shape {
     /// Visible columns that rows are found by.
     indexed: Vec<usize>,
     lookups: Mutex<Lookups>,
+    /// Of a top-N result, at its last look.
+    ranking: Mutex<Option<Ranking>>,
     /// Row readers that are not in use.
     idle: Mutex<Vec<RowReader>>,
 }
@@ -61,8 +68,8 @@ impl ResultCollection {
         let column = |name: &String| query.columns.iter().position(|column| column.name == *name);
         let indexed = definition.index.iter().filter_map(column);
         let indexed = indexed.filter(|column| is_indexable(schema.field(*column).data_type())).collect();
-        let (lookups, idle) = (Mutex::default(), Mutex::default());
-        let shape = Shape { result: definition.name.clone(), query, schema, appends, indexed, lookups, idle };
+        let (lookups, ranking, idle) = Default::default();
+        let shape = Shape { result: definition.name.clone(), query, schema, appends, indexed, lookups, ranking, idle };
         let top = Mutex::new(TopFeed::default());
         Some(Self { info: Arc::new(info), reader, shape: Arc::new(shape), lateness, top })
     }
@@ -154,16 +161,12 @@ impl ResultCollection {
     fn top_changes(&self, view: &View, since: u64) -> Result<Changes, ReadError> {
         let mut top = self.top.lock();
         if top.is_behind(view.commit()) {
-            let rows = Arc::clone(&self.shape).read(view, &ScanRequest::default())?;
-            let rows = rows.collect::<Result<Vec<_>, _>>()?;
-            let empty = RecordBatch::new_empty(self.shape.keyed_schema());
-            let state = view.snapshot(&state_name(&self.info.name, 0));
-            let quiet =
-                state.map_or(Ok(true), |state| state.changes(since).map(|mut changes| changes.next().is_none()));
-            let from = if quiet.unwrap_or(false) { since } else { view.commit() };
-            top.look(from.min(view.commit()), view.commit(), rows.first().unwrap_or(&empty))?;
+            top.look(view.commit(), self.shape.top(view)?)?;
         }
-        top.changes(since)
+        match top.changes(since)? {
+            Some(changes) => Ok(changes),
+            None => self.shape.top_since(view, since),
+        }
     }
 }
 
@@ -225,14 +228,11 @@ impl Shape {
     }
 
     fn read(self: Arc<Self>, view: &View, request: &ScanRequest) -> Result<RowBatches, ReadError> {
+        if self.groups().top.is_some() {
+            return Ok(Box::new(std::iter::once(self.top(view))));
+        }
         let Some(main) = view.snapshot(&state_name(&self.result, 0)) else { return Ok(Box::new(std::iter::empty())) };
         let entries = self.entries(view)?;
-        if self.groups().top.is_some() {
-            let all = main.scan().collect::<Result<Vec<_>, _>>().map_err(|e| read_error(&e))?;
-            let all = concat_batches(&self.main().schema, &all).map_err(|e| ReadError::Failed(e.to_string()))?;
-            let rows = self.with_reader(|reader| reader.top(&all, &entries))?;
-            return Ok(Box::new(std::iter::once(self.keyed(&rows))));
-        }
         let wanted = self.key_filters(request);
         if let Some(batch) = self.look_up(&main, &wanted)? {
             return Ok(Box::new(std::iter::once(self.visible(&batch, &entries))));

@@ -7,6 +7,7 @@ use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take_record_ba
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::{Runnable, entries, guarded, one, shaped, sliced};
+use crate::bind::Order;
 use crate::error::SqlError;
 use crate::plan::{Aggregation, Parts, Slot};
 
@@ -60,32 +61,38 @@ impl RowReader {
         guarded(|| self.rows_here(main, entries))
     }
 
-    /// What a top-N result serves, given the state of all groups: the visible columns and the key of the rows that LIMIT
-    /// and OFFSET choose, in order. Ties go by the group's key.
-    pub fn top(&mut self, main: &RecordBatch, entries: &[RecordBatch]) -> Result<RecordBatch, SqlError> {
-        let all = self.rows(main, entries)?;
-        let Some((aggregation, order)) = self.parts.aggregation.as_ref().and_then(|a| Some((a, a.order.as_ref()?)))
-        else {
-            return Ok(all);
-        };
+    /// Of a top-N result: the first of some [`RowReader::rows`], as many as LIMIT and OFFSET need, in order. Ties go by
+    /// the group's key.
+    pub fn first(&self, rows: &RecordBatch) -> Result<RecordBatch, SqlError> {
+        let Some((order, first_sort)) = self.order() else { return Ok(rows.clone()) };
         let visible = self.parts.visible.fields().len();
-        let first_sort = visible + aggregation.keys.len();
         let sorts = order.directions.iter().enumerate().map(|(i, (descending, nulls_first))| SortColumn {
-            values: Arc::clone(all.column(first_sort + i)),
+            values: Arc::clone(rows.column(first_sort + i)),
             options: Some(SortOptions { descending: *descending, nulls_first: *nulls_first }),
         });
-        let keys = (visible..first_sort).map(|i| SortColumn { values: Arc::clone(all.column(i)), options: None });
+        let keys = (visible..first_sort).map(|i| SortColumn { values: Arc::clone(rows.column(i)), options: None });
         let columns: Vec<SortColumn> = sorts.chain(keys).collect();
         let count = order.top.offset.saturating_add(order.top.limit);
-        let top = if columns.is_empty() {
-            all.slice(0, count.min(all.num_rows()))
-        } else {
-            let indices: UInt32Array = lexsort_to_indices(&columns, Some(count))?;
-            take_record_batch(&all, &indices)?
-        };
-        let offset = order.top.offset.min(top.num_rows());
+        if columns.is_empty() {
+            return Ok(rows.slice(0, count.min(rows.num_rows())));
+        }
+        let indices: UInt32Array = lexsort_to_indices(&columns, Some(count))?;
+        Ok(take_record_batch(rows, &indices)?)
+    }
+
+    /// What a top-N result serves of the [`RowReader::first`] of all groups: the visible columns and the key of the rows
+    /// behind OFFSET.
+    pub fn served(&self, first: &RecordBatch) -> Result<RecordBatch, SqlError> {
+        let Some((order, first_sort)) = self.order() else { return Ok(first.clone()) };
+        let offset = order.top.offset.min(first.num_rows());
         let served: Vec<usize> = (0..first_sort).collect();
-        Ok(top.slice(offset, top.num_rows() - offset).project(&served)?)
+        Ok(first.slice(offset, first.num_rows() - offset).project(&served)?)
+    }
+
+    /// And the first sort column.
+    fn order(&self) -> Option<(&Order, usize)> {
+        let aggregation = self.parts.aggregation.as_ref()?;
+        Some((aggregation.order.as_ref()?, self.parts.visible.fields().len() + aggregation.keys.len()))
     }
 
     fn rows_here(&mut self, main: &RecordBatch, entries: &[RecordBatch]) -> Result<RecordBatch, SqlError> {

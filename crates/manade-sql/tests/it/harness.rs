@@ -188,7 +188,9 @@ pub fn run(query: &Query, events: &RecordBatch, cuts: &[usize], lateness: Option
             let batches: Vec<RecordBatch> = states.iter().map(Stored::all).collect();
             let mut reader = query.row_reader().unwrap();
             if groups.top.is_some() {
-                outcome.rows = lines(&reader.top(&batches[0], &batches[1..]).unwrap(), query.columns.len());
+                let rows = reader.rows(&batches[0], &batches[1..]).unwrap();
+                let served = reader.served(&reader.first(&rows).unwrap()).unwrap();
+                outcome.rows = lines(&served, query.columns.len());
             } else {
                 let rows = reader.rows(&batches[0], &batches[1..]).unwrap();
                 outcome.rows = lines(&rows, query.columns.len());
