@@ -2,24 +2,24 @@
 //!
 //! Everything here happens on the pipeline's one merging thread, in source order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use manade_model::{Emit, Sink, Start};
-use manade_sql::{Input, Query, SqlError, Stage, TableSet, Worker as SqlWorker};
+use manade_sql::{Query, SqlError, TableSet};
 use manade_store::{Change, Commit, Store, TableKind};
 
-use crate::dead_letters::{DeadLetterBounds, DeadLetters};
+use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::groups::{GroupError, GroupState, HISTORY, Partial, rows_name};
-use crate::job::{Done, Part};
+use crate::job::{Dead, Done, DoneResult, Part};
 use crate::plan::Plan;
-use crate::progress::{EventClock, Progress};
+use crate::progress::Progress;
 use crate::retain::Kept;
 use crate::source::{self, Mark};
-use crate::worker::{running_watermarks, with_hidden};
+use crate::upstream::{Upstream, UpstreamRows, ids_of};
 
 /// Turns batches of [`Done`] jobs into commits.
 pub struct Committer {
@@ -30,17 +30,29 @@ pub struct Committer {
     lanes: Arc<Vec<Vec<usize>>>,
     /// A result that reads older rows of another at the moment.
     catching_up: Option<usize>,
+    /// Dead letters that are rows of earlier results, to be tried again in the commit that is built next.
+    retries: Vec<dead_letters::Stored>,
 }
 
 /// Rows of another result that are read at once where a result was added later.
 const CATCH_UP: u64 = 256 * 1024;
 
 /// What a result has not seen yet.
-enum Fresh<'a> {
+enum Fresh {
     /// From workers.
     Parts(Vec<Part>),
-    /// Appended by the result that it reads.
-    Rows(&'a [RecordBatch]),
+    /// Of the result that it reads.
+    Rows(Vec<UpstreamRows>),
+}
+
+/// A commit in the making.
+struct Draft<'a> {
+    store: &'a Store,
+    tables: &'a TableSet,
+    progress: Progress,
+    changes: Vec<(String, Change)>,
+    /// Each with the result that it belongs to.
+    dead: Vec<(Option<String>, Dead)>,
 }
 
 /// Where one result's rows go.
@@ -49,24 +61,10 @@ struct ResultOut {
     rows_schema: SchemaRef,
     groups: Option<GroupState>,
     /// Runs an earlier result's appended rows through this result's SQL.
-    upstream: Option<UpstreamSql>,
+    upstream: Option<Upstream>,
     /// Rows are appended: no aggregate, or `emit: final`.
     appends: bool,
     discards: bool,
-}
-
-struct UpstreamSql {
-    /// Index of the result that is read.
-    from: usize,
-    sql: SqlWorker,
-    input_schema: SchemaRef,
-    sequence: bool,
-    windowed: bool,
-    /// Path of the rows' event time.
-    time: Option<Vec<String>>,
-    /// The rows are events of their own, not closed windows.
-    timed: bool,
-    lateness: i64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +96,7 @@ impl Committer {
         let out = |i: usize| result_out(&plan, i).map_err(|e| failed(i, e));
         let results = (0..plan.results.len()).map(out).collect::<Result<_, _>>()?;
         let dead = DeadLetters::load(store, DeadLetterBounds::default())?;
-        Ok(Self { plan, progress, dead, results, lanes, catching_up: None })
+        Ok(Self { plan, progress, dead, results, lanes, catching_up: None, retries: Vec::new() })
     }
 
     pub fn progress(&self) -> &Progress {
@@ -114,6 +112,11 @@ impl Committer {
         self.dead.dropped(ids);
     }
 
+    /// These go with the next commit.
+    pub fn retry(&mut self, letters: Vec<dead_letters::Stored>) {
+        self.retries = letters;
+    }
+
     /// Builds the commit of these jobs, given in order. At `end`, the source has ended and open windows are closed.
     pub fn build(
         &mut self,
@@ -122,36 +125,40 @@ impl Committer {
         tables: &TableSet,
         end: bool,
     ) -> Result<Built, BuildError> {
-        let mut progress = self.progress.clone();
-        let mut changes = self.missing_tables(store);
+        let mut draft = self.draft(store, tables);
         let mut parts: Vec<Vec<Part>> = self.results.iter().map(|_| Vec::new()).collect();
         let mut marks = Vec::new();
-        let mut dead = Vec::new();
         for done in dones {
-            take_in(&mut progress, &done);
-            for mut result in done.results {
-                let name = &self.results[result.result].name;
-                let counters = &mut progress.results.get_mut(name).expect("every result has progress").counters;
-                counters.failed += result.failed;
-                dead.extend(result.dead.drain(..).map(|letter| (Some(name.clone()), letter)));
-                parts[result.result].append(&mut result.parts);
+            take_in(&mut draft.progress, &done);
+            for result in done.results {
+                let index = result.result;
+                parts[index].append(&mut draft.take(&self.results[index].name, result));
             }
-            dead.extend(done.dead.into_iter().map(|letter| (None, letter)));
+            draft.dead.extend(done.dead.into_iter().map(|letter| (None, letter)));
             if let Some(ids) = &done.replayed {
                 self.dead.tried(ids);
             }
             marks.push(done.mark);
         }
         if marks.iter().any(|mark| matches!(mark, Mark::File(_))) {
-            changes.extend(source::store::changes(store, &marks)?);
+            draft.changes.extend(source::store::changes(store, &marks)?);
         }
         if end {
-            self.end_windows(store, &mut progress)?;
+            self.end_windows(store, &mut draft.progress)?;
         }
-        self.merge_results(store, &mut progress, parts, tables, &mut changes)?;
+        self.merge_results(&mut draft, parts)?;
+        self.built(draft)
+    }
+
+    fn draft<'a>(&self, store: &'a Store, tables: &'a TableSet) -> Draft<'a> {
+        let (progress, changes) = (self.progress.clone(), self.missing_tables(store));
+        Draft { store, tables, progress, changes, dead: Vec::new() }
+    }
+
+    fn built(&mut self, draft: Draft<'_>) -> Result<Built, BuildError> {
+        let Draft { store, mut progress, mut changes, dead, .. } = draft;
         changes.extend(self.dead.changes(store, dead, &mut progress, manade_store::system_clock())?);
-        let meta = serde_json::to_vec(&progress).expect("progress is plain data");
-        Ok(Built { commit: Commit { meta, changes }, progress })
+        Ok(Built::new(progress, changes))
     }
 
     /// How often the end of the source must be committed until results that read results have seen it too.
@@ -176,25 +183,24 @@ impl Committer {
             if seen >= rows.row_ids().end {
                 continue;
             }
-            let mut progress = self.progress.clone();
-            let mut changes = self.missing_tables(store);
+            let mut draft = self.draft(store, tables);
             let (mut batches, mut taken) = (Vec::new(), 0);
             for batch in rows.scan_from(seen) {
                 let batch = batch?;
                 taken += batch.num_rows() as u64;
-                batches.push(visible(&batch, &self.results[upstream.from].rows_schema)?);
+                let rows = visible(&batch, &self.results[upstream.from].rows_schema)?;
+                batches.push(UpstreamRows { rows, ids: ids_of(&batch), letters: Vec::new() });
                 if taken >= CATCH_UP {
                     break;
                 }
             }
-            let of = progress.results.get_mut(&name).expect("every result has progress");
+            let of = draft.progress.results.get_mut(&name).expect("every result has progress");
             of.seen = Some(seen + taken);
             self.catching_up = Some(index);
-            let merged = self.merge_one(store, &mut progress, index, Fresh::Rows(&batches), tables, &mut changes);
+            let merged = self.merge_one(&mut draft, index, Fresh::Rows(batches));
             self.catching_up = None;
             merged?;
-            let meta = serde_json::to_vec(&progress).expect("progress is plain data");
-            return Ok(Some(Built { commit: Commit { meta, changes }, progress }));
+            return self.built(draft).map(Some);
         }
         Ok(None)
     }
@@ -219,8 +225,7 @@ impl Committer {
             self.progress = progress;
             return Ok(None);
         }
-        let meta = serde_json::to_vec(&progress).expect("progress is plain data");
-        Ok(Some(Built { commit: Commit { meta, changes }, progress }))
+        Ok(Some(Built::new(progress, changes)))
     }
 
     /// The commit is durable.
@@ -264,67 +269,110 @@ impl Committer {
         Ok(())
     }
 
-    fn merge_results(
-        &mut self,
-        store: &Store,
-        progress: &mut Progress,
-        mut parts: Vec<Vec<Part>>,
-        tables: &TableSet,
-        changes: &mut Vec<(String, Change)>,
-    ) -> Result<(), BuildError> {
-        let mut appended: HashMap<usize, Vec<RecordBatch>> = HashMap::new();
+    fn merge_results(&mut self, draft: &mut Draft<'_>, mut parts: Vec<Vec<Part>>) -> Result<(), BuildError> {
+        let mut retried = self.retried(draft.store)?;
+        let mut appended: HashMap<usize, RecordBatch> = HashMap::new();
         for (index, own) in parts.iter_mut().enumerate() {
             let fresh = match &self.results[index].upstream {
-                Some(upstream) => Fresh::Rows(appended.get(&upstream.from).map(Vec::as_slice).unwrap_or_default()),
+                Some(upstream) => {
+                    let mut rows: Vec<UpstreamRows> = Vec::new();
+                    if let Some(batch) = appended.get(&upstream.from) {
+                        rows.push(self.appended_rows(draft.store, upstream.from, batch));
+                    }
+                    let more: u64 = rows.iter().map(|batch| batch.rows.num_rows() as u64).sum();
+                    let before = self.row_ids(draft.store, upstream.from).end;
+                    let name = &self.results[index].name;
+                    let of = draft.progress.results.get_mut(name).expect("every result has progress");
+                    of.seen = Some(of.seen.unwrap_or(before) + more);
+                    rows.extend(retried.remove(&index).unwrap_or_default());
+                    Fresh::Rows(rows)
+                }
                 None => Fresh::Parts(std::mem::take(own)),
             };
-            if let (Fresh::Rows(rows), Some(upstream)) = (&fresh, &self.results[index].upstream) {
-                let before =
-                    store.table(&rows_name(&self.results[upstream.from].name)).map(manade_store::Table::row_ids);
-                let of = progress.results.get_mut(&self.results[index].name).expect("every result has progress");
-                let more: u64 = rows.iter().map(|batch| batch.num_rows() as u64).sum();
-                of.seen = Some(of.seen.unwrap_or(before.unwrap_or_default().end) + more);
-            }
-            if let Some(batch) = self.merge_one(store, progress, index, fresh, tables, changes)? {
-                appended.entry(index).or_default().push(batch);
+            if let Some(batch) = self.merge_one(draft, index, fresh)? {
+                appended.insert(index, batch);
             }
         }
         Ok(())
     }
 
+    /// What a result appends in the commit that is built.
+    fn appended_rows(&self, store: &Store, index: usize, rows: &RecordBatch) -> UpstreamRows {
+        let next = self.row_ids(store, index).end;
+        let kept = if self.results[index].discards { 0 } else { rows.num_rows() as u64 };
+        UpstreamRows { rows: rows.clone(), ids: (next..next + kept).collect(), letters: Vec::new() }
+    }
+
+    fn row_ids(&self, store: &Store, index: usize) -> std::ops::Range<u64> {
+        store.table(&rows_name(&self.results[index].name)).map(manade_store::Table::row_ids).unwrap_or_default()
+    }
+
+    /// Rows of earlier results that are tried again, by the result that reads them. Those that are no longer kept stay
+    /// dead letters.
+    fn retried(&mut self, store: &Store) -> Result<HashMap<usize, Vec<UpstreamRows>>, BuildError> {
+        let mut wanted: HashMap<usize, BTreeMap<u64, u64>> = HashMap::new();
+        for stored in std::mem::take(&mut self.retries) {
+            let result = self.results.iter().position(|result| Some(&result.name) == stored.letter.result.as_ref());
+            if let (Some(result), Some(row)) = (result, stored.source.row) {
+                wanted.entry(result).or_default().insert(row, stored.letter.id);
+            }
+        }
+        let mut retried: HashMap<usize, Vec<UpstreamRows>> = HashMap::new();
+        for (index, letters) in wanted {
+            let Some(upstream) = &self.results[index].upstream else { continue };
+            let from = &self.results[upstream.from];
+            let Some(kept) = store.reader().snapshot(&rows_name(&from.name)) else { continue };
+            let (Some(first), Some(last)) = (letters.keys().next(), letters.keys().next_back()) else { continue };
+            for batch in kept.scan_ids(*first..*last + 1) {
+                let batch = batch?;
+                let mask: BooleanArray = ids_of(&batch).iter().map(|id| Some(letters.contains_key(id))).collect();
+                let batch = filter_record_batch(&batch, &mask)?;
+                let ids = ids_of(&batch);
+                let letters: Vec<u64> = ids.iter().map(|id| letters[id]).collect();
+                self.dead.tried(&letters);
+                let rows = visible(&batch, &from.rows_schema)?;
+                if !ids.is_empty() {
+                    retried.entry(index).or_default().push(UpstreamRows { rows, ids, letters });
+                }
+            }
+        }
+        Ok(retried)
+    }
+
     /// Merges what is new for one result; returns the rows that it appends.
     fn merge_one(
         &mut self,
-        store: &Store,
-        progress: &mut Progress,
+        draft: &mut Draft<'_>,
         index: usize,
-        fresh: Fresh<'_>,
-        tables: &TableSet,
-        changes: &mut Vec<(String, Change)>,
+        fresh: Fresh,
     ) -> Result<Option<RecordBatch>, BuildError> {
         let name = self.results[index].name.clone();
         let parts = match (fresh, &mut self.results[index].upstream) {
             (Fresh::Parts(parts), _) => parts,
-            (Fresh::Rows(rows), Some(upstream)) => {
-                let failed = |source| BuildError::Sql { result: name.clone(), source };
-                let clock = &mut progress.results.get_mut(&name).expect("every result has progress").clock;
-                upstream.run(rows, tables, clock).map_err(failed)?
+            (Fresh::Rows(batches), Some(upstream)) => {
+                let mut parts = Vec::new();
+                for batch in batches {
+                    let clock = &mut draft.progress.results.get_mut(&name).expect("every result has progress").clock;
+                    let done = upstream.run(index, &batch, draft.tables, clock);
+                    parts.append(&mut draft.take(&name, done));
+                }
+                parts
             }
             (Fresh::Rows(_), None) => Vec::new(),
         };
-        let watermark = self.watermark_of(index, progress, self.plan.lateness());
+        let watermark = self.watermark_of(index, &draft.progress, self.plan.lateness());
         let result = &mut self.results[index];
-        let of_result = progress.results.get_mut(&name).expect("every result has progress");
+        let of_result = draft.progress.results.get_mut(&name).expect("every result has progress");
         for part in &parts {
             of_result.counters.selected += part.output.selected;
             of_result.counters.late += part.output.late.len() as u64;
         }
-        let rows = result.merge(store, parts, watermark, changes)?;
+        let rows = result.merge(draft.store, parts, watermark, &mut draft.changes)?;
         of_result.watermark = watermark;
         of_result.counters.written += rows.written;
         let appended = rows.appended.filter(|batch| batch.num_rows() > 0);
         if let Some(batch) = appended.as_ref().filter(|_| !result.discards) {
-            changes.push((rows_name(&name), Change::Append { rows: batch.clone() }));
+            draft.changes.push((rows_name(&name), Change::Append { rows: batch.clone() }));
         }
         Ok(appended)
     }
@@ -345,7 +393,22 @@ impl Committer {
     }
 }
 
+impl Draft<'_> {
+    /// Takes in what one result made of some rows, and gives its parts.
+    fn take(&mut self, name: &str, done: DoneResult) -> Vec<Part> {
+        let of = self.progress.results.get_mut(name).expect("every result has progress");
+        of.counters.failed += done.failed;
+        self.dead.extend(done.dead.into_iter().map(|letter| (Some(name.to_owned()), letter)));
+        done.parts
+    }
+}
+
 impl Built {
+    fn new(progress: Progress, changes: Vec<(String, Change)>) -> Self {
+        let meta = serde_json::to_vec(&progress).expect("progress is plain data");
+        Self { commit: Commit { meta, changes }, progress }
+    }
+
     pub fn into_parts(self) -> (Commit, Progress) {
         (self.commit, self.progress)
     }
@@ -380,42 +443,6 @@ impl ResultOut {
             if self.appends { closed.as_ref().map_or(0, |rows| rows.num_rows() as u64) } else { merged.updated };
         Ok(Written { appended: closed, written })
     }
-}
-
-impl UpstreamSql {
-    /// Runs one commit's rows of the upstream result. Rows of closed windows come in the order of their ends, so none of
-    /// them is late; rows that are events of their own are late by a watermark of their own.
-    fn run(&mut self, rows: &[RecordBatch], tables: &TableSet, clock: &mut EventClock) -> Result<Vec<Part>, SqlError> {
-        let mut parts = Vec::new();
-        for batch in rows {
-            let batch = lower_case(batch);
-            let times = self.time.as_ref().and_then(|path| times_of(&batch, path));
-            let before = *clock;
-            let (watermarks, late) = match times.as_ref().filter(|_| self.timed) {
-                Some(times) => running_watermarks(times, before, self.lateness),
-                None => (Vec::new(), false),
-            };
-            clock.see(times.as_ref().and_then(|times| times.iter().max().copied()), batch.num_rows() as u64);
-            let late = late && self.windowed;
-            let input = with_hidden(
-                &batch,
-                &self.input_schema,
-                late.then_some(&watermarks),
-                self.sequence.then_some(before.events),
-            );
-            let output = self.sql.run(&input, tables, late)?;
-            parts.push(Part { watermark: before.watermark(self.lateness), output });
-        }
-        Ok(parts)
-    }
-}
-
-/// Rows of an earlier result as an input: columns by the names that SQL knows.
-fn lower_case(rows: &RecordBatch) -> RecordBatch {
-    let schema = rows.schema();
-    let fields: Vec<Field> =
-        schema.fields().iter().map(|f| f.as_ref().clone().with_name(f.name().to_lowercase())).collect();
-    rows.clone().with_schema(Arc::new(Schema::new(fields))).unwrap_or_else(|_| rows.clone())
 }
 
 fn take_in(progress: &mut Progress, done: &Done) {
@@ -460,23 +487,7 @@ fn result_out(plan: &Plan, index: usize) -> Result<ResultOut, SqlError> {
     let name = planned.spec.name.to_string();
     let emit_final = planned.spec.emit == Emit::Final;
     let groups = GroupState::new(&name, query, emit_final)?;
-    let upstream = match &query.input {
-        Input::Events => None,
-        Input::Result(from) => {
-            let from = plan.results.iter().position(|r| r.spec.name.as_str() == from).expect("it was compiled before");
-            let read = &plan.results[from].query;
-            Some(UpstreamSql {
-                from,
-                sql: query.worker()?,
-                input_schema: Arc::clone(&query.input_schema),
-                sequence: query.sequence,
-                windowed: matches!(&query.stage, Stage::Groups(groups) if groups.window.is_some()),
-                time: read.time.clone(),
-                timed: matches!(read.stage, Stage::Rows),
-                lateness: plan.lateness(),
-            })
-        }
-    };
+    let upstream = Upstream::new(plan, index)?;
     Ok(ResultOut {
         appends: groups.is_none() || emit_final,
         discards: planned.spec.sinks == [Sink::Discard],
@@ -485,15 +496,4 @@ fn result_out(plan: &Plan, index: usize) -> Result<ResultOut, SqlError> {
         groups,
         upstream,
     })
-}
-
-/// Event times of rows, where none is null.
-fn times_of(rows: &RecordBatch, path: &[String]) -> Option<Vec<i64>> {
-    let (first, rest) = path.split_first()?;
-    let mut column = Arc::clone(rows.column_by_name(first)?);
-    for name in rest {
-        column = Arc::clone(column.as_struct_opt()?.column_by_name(name)?);
-    }
-    let micros = arrow::compute::cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
-    Some(micros.as_primitive::<TimestampMicrosecondType>().iter().map(Option::unwrap_or_default).collect())
 }

@@ -9,7 +9,7 @@ pub struct DeadLetter {
     /// The result whose SQL or window left it out; `None` for the stages that belong to the pipeline.
     pub result: Option<String>,
     pub reason: String,
-    /// `file:byte offset` or `event number`.
+    /// `file:byte offset`, `event number`, or `row number of result`.
     pub position: String,
     /// When it was found, microseconds since the epoch.
     pub time: i64,

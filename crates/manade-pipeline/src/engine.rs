@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use manade_store::{CommitError, EventLog, Store};
 use parking_lot::Mutex;
 
+use crate::bisect::panic_text;
 use crate::commit::{BuildError, Built, Committer};
 use crate::dead_letter::DeadLetterFilter;
 use crate::dead_letters;
@@ -22,7 +23,6 @@ use crate::replay::{self, Waiting};
 use crate::sequencer::Sequencer;
 use crate::status::{PipelineState, PipelineStatus, ResultStatus};
 use crate::tables::Tables;
-use crate::worker::panic_text;
 
 /// A commit holds at most about this many events.
 const EVENTS: u64 = 256 * 1024;
@@ -161,15 +161,23 @@ impl Engine {
     fn feed(&mut self, pending: &mut Pending) -> Result<(), RunError> {
         loop {
             if pending.loaded.is_empty() {
-                let Some(replay) = pending.replays.iter_mut().find(|replay| !replay.waiting.is_empty()) else {
+                // One after the other, so that it is known whose letters were merged.
+                let Some(replay) = pending.replays.front_mut().filter(|replay| !replay.waiting.is_empty()) else {
                     return Ok(());
                 };
                 let ids = replay::next(&mut replay.waiting);
                 let letters = dead_letters::load(&self.store, &ids).map_err(BuildError::Read)?;
                 // Those that were dropped or have expired meanwhile are not waited for.
                 replay.left -= ids.len() - letters.len();
-                pending.loaded.extend(replay::chunks(&self.plan, self.committer.progress(), letters));
-                self.answer_replays(pending, 0);
+                let (rows, events): (Vec<_>, Vec<_>) =
+                    letters.into_iter().partition(|stored| stored.source.row.is_some());
+                pending.loaded.extend(replay::chunks(&self.plan, self.committer.progress(), events));
+                let tried = rows.len();
+                if tried > 0 {
+                    self.committer.retry(rows);
+                    self.commit(pending, false)?;
+                }
+                self.answer_replays(pending, tried);
             }
             let Some(replay) = pending.loaded.pop_front() else { continue };
             // The source thread is gone only when the pipeline stops.
@@ -295,8 +303,9 @@ impl Engine {
         let tables = self.tables.lock().current();
         let built = self.committer.build(&self.store, dones, &tables, end)?;
         self.write(built)?;
-        self.answer_replays(pending, replayed);
+        // Who gets an answer finds it in the status.
         self.show(pending.backlog);
+        self.answer_replays(pending, replayed);
         Ok(())
     }
 

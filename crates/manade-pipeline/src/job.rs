@@ -82,4 +82,7 @@ pub struct RawFormat {
     pub meta: Option<String>,
     /// Microseconds since the epoch.
     pub arrival: i64,
+    /// It is no event, but a row of an earlier result, with this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
 }

@@ -8,6 +8,7 @@
 //! Invariants: read = processed + dead at every commit; rows do not depend on how the source was cut, on the number of
 //! workers, or on restarts; every queue is bounded.
 
+mod bisect;
 pub mod collection;
 mod commit;
 pub mod dead_letter;
@@ -27,7 +28,7 @@ mod source;
 pub mod status;
 mod tables;
 pub mod testing;
-mod top;
+mod upstream;
 pub mod values;
 mod view;
 mod worker;

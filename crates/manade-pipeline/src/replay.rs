@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 use manade_events::Chunk;
+use manade_sql::Input;
 
 use crate::dead_letters::Stored;
 use crate::plan::Plan;
@@ -69,7 +70,10 @@ fn takers(plan: &Plan, progress: &Progress, stored: &Stored) -> Option<Takers> {
     let name = |index: usize| plan.results[index].spec.name.as_str();
     let mut results = 0..plan.results.len();
     if let Some(of) = &stored.letter.result {
-        return results.find(|index| name(*index) == of).map(Takers::Own);
+        // Of a row of an earlier result its number must be known.
+        let reads_events = |index: usize| matches!(plan.results[index].query.input, Input::Events);
+        let taker = results.find(|index| name(*index) == of);
+        return taker.filter(|index| stored.source.row.is_some() != reads_events(*index)).map(Takers::Own);
     }
     let saw = |index: &usize| progress.results.get(name(*index)).is_some_and(|of| of.first_letter <= stored.letter.id);
     Some(Takers::All(results.filter(saw).collect()))

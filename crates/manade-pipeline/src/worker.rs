@@ -1,7 +1,5 @@
 //! A worker: decodes a chunk, learns its watermarks in turn, and runs every result's SQL over it.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,8 +8,9 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use manade_events::{Chunk, DeadRecord, DecodeStage, Decoded, RecordSpan};
 use manade_model::Late;
-use manade_sql::{Input, Query, SqlError, Stage as SqlStage, StageOutput, TableSet, Worker as SqlWorker};
+use manade_sql::{Input, SqlError, Stage as SqlStage, Worker as SqlWorker};
 
+use crate::bisect::{Bisect, late_rows};
 use crate::dead_letter::Stage;
 use crate::job::{Dead, Done, DoneLane, DoneResult, Job, Part, RawFormat};
 use crate::plan::{Decoders, Plan};
@@ -108,82 +107,20 @@ impl Worker {
         let batch = with_hidden(&events.decoded.batch, &query.input_schema, watermarks, sequence);
         let max_event = self.plan.pipeline.events.max_event;
         let letters = Letters { source: &job.source, decoded: events.decoded, max_event };
-        let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: 0 };
-        let mut run = Bisect { query: &query, sql, tables: &job.tables, late, outputs: Vec::new(), failed: Vec::new() };
-        run.run(&batch, 0);
-        for (row, reason) in run.failed {
-            done.failed += 1;
-            done.dead.push(letters.of_row(row, Stage::Sql, reason));
-        }
+        let (outputs, failed) = Bisect::run(&query, sql, &job.tables, &batch, late);
+        let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: failed.len() as u64 };
+        done.dead.extend(failed.into_iter().map(|(row, reason)| letters.of_row(row, Stage::Sql, reason)));
         // Late events carry the watermarks that stood when they came.
         let watermark = events.before.watermark(events.lateness);
-        for output in run.outputs {
+        for output in outputs {
             if self.plan.pipeline.events.late == Late::Keep {
-                let reason = |row: &u32| late_reason(events, *row as usize);
-                let rows = output.late.iter().map(|row| (*row, reason(row)));
-                let letter = |(row, why): (u32, String)| letters.of_row(row as usize, Stage::Late, why);
-                done.dead.extend(dedup(rows).map(letter));
+                let late = late_rows(&output.late, &events.decoded.times, &events.watermarks).into_iter();
+                done.dead.extend(late.map(|(row, reason)| letters.of_row(row, Stage::Late, reason)));
             }
             done.parts.push(Part { watermark, output });
         }
         Some(done)
     }
-}
-
-/// A sliding window may leave an event out several times; it is one dead letter.
-fn dedup(rows: impl Iterator<Item = (u32, String)>) -> impl Iterator<Item = (u32, String)> {
-    let mut last = None;
-    rows.filter(move |(row, _)| last.replace(*row) != Some(*row))
-}
-
-fn late_reason(events: &LaneEvents<'_>, row: usize) -> String {
-    let watermark = events.watermarks.get(row).copied().unwrap_or_default();
-    let behind = (watermark - events.decoded.times[row]) / 1_000_000;
-    format!("its window was closed: the event is {behind} s behind the watermark")
-}
-
-/// Runs SQL over a batch; where it fails, over halves of it, until the events that make it fail are alone.
-struct Bisect<'a> {
-    query: &'a Query,
-    sql: &'a mut SqlWorker,
-    tables: &'a TableSet,
-    late: bool,
-    outputs: Vec<StageOutput>,
-    /// Row in the chunk, and why.
-    failed: Vec<(usize, String)>,
-}
-
-impl Bisect<'_> {
-    fn run(&mut self, batch: &RecordBatch, from: usize) {
-        match self.attempt(batch) {
-            Ok(output) => self.outputs.push(output),
-            Err(reason) if batch.num_rows() <= 1 => self.failed.push((from, reason)),
-            Err(_) => {
-                let half = batch.num_rows() / 2;
-                self.run(&batch.slice(0, half), from);
-                self.run(&batch.slice(half, batch.num_rows() - half), from + half);
-            }
-        }
-    }
-}
-
-impl Bisect<'_> {
-    /// A function that panics on a value is no reason to end: the event is dead, and what it left behind is thrown away.
-    fn attempt(&mut self, batch: &RecordBatch) -> Result<StageOutput, String> {
-        match catch_unwind(AssertUnwindSafe(|| self.sql.run(batch, self.tables, self.late))) {
-            Ok(output) => output.map_err(|e| e.to_string()),
-            Err(panic) => {
-                *self.sql = self.query.worker().map_err(|e| e.to_string())?;
-                Err(format!("a mistake in the program: {}", panic_text(panic.as_ref())))
-            }
-        }
-    }
-}
-
-/// What a thread said when it panicked.
-pub fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 impl<'a> LaneEvents<'a> {
@@ -336,6 +273,7 @@ impl Letters<'_> {
             header: chunk.header.as_ref().map(|header| header.to_vec()),
             meta: chunk.meta.as_ref().and_then(|meta| meta.get(record).cloned().flatten()),
             arrival: chunk.arrival,
+            row: None,
         }
     }
 }
