@@ -64,6 +64,12 @@ pub enum StartError {
     Open(#[from] OpenError),
     #[error("{path} is damaged: {reason}; restore a backup, or start over with `manade reset {pipeline}`")]
     Progress { path: PathBuf, reason: String, pipeline: String },
+    /// `manade reset` alone keeps accepted events.
+    #[error(
+        "{path} is damaged at byte {offset}: {what}; restore a backup, or give up the accepted events with \
+         `manade reset {pipeline} --events`"
+    )]
+    Events { path: PathBuf, offset: u64, what: String, pipeline: String },
     /// Stored state does not fit the SQL any more.
     #[error("the stored state does not fit")]
     Unfit(Vec<Finding>),
@@ -235,7 +241,7 @@ impl Pipeline {
     pub fn start(folder: &Path, plan: Plan, options: &PipelineOptions) -> Result<Self, StartError> {
         let Stored { store, progress } = Stored::open(folder, options.memory.clone())?;
         let plan = Arc::new(plan);
-        let log = open_log(folder, &plan)?;
+        let log = open_log(folder, &plan).map_err(|e| log_error(e, &plan))?;
         let oldest = Position(log.as_ref().map_or(0, |log| log.events().start));
         let progress = settle(&plan, progress, oldest).map_err(StartError::Unfit)?;
         let source = open_source(&plan, &progress, &store, log.as_ref(), options)?;
@@ -470,6 +476,15 @@ fn open_log(folder: &Path, plan: &Plan) -> Result<Option<EventLog>, OpenError> {
         bounds.file_bytes = (size / 8).clamp(64 << 10, bounds.file_bytes);
     }
     EventLog::open(&folder.join("log"), bounds).map(Some)
+}
+
+fn log_error(error: OpenError, plan: &Plan) -> StartError {
+    match error {
+        OpenError::Damaged { path, offset, what } => {
+            StartError::Events { path, offset, what, pipeline: plan.pipeline.name.to_string() }
+        }
+        other => other.into(),
+    }
 }
 
 fn open_source(

@@ -103,3 +103,29 @@ fn replay(run: Vec<Stored>, takers: Option<Takers>) -> Option<Replay> {
     let chunk = SourceChunk { chunk, format, origin, mark: Mark::None, after: None, bad: Vec::new(), backlog: 0 };
     Some(Replay { chunk, takers })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of waiting letters, how many are taken the first time, and in how many goes all are.
+    #[test]
+    fn few_letters_are_tried_at_once() {
+        let cases: [(Vec<u64>, usize, usize); 4] = [
+            (vec![1; 25_000], LETTERS, 3),
+            (vec![BYTES / 4; 9], 4, 3),
+            // One that is larger by itself goes by itself.
+            (vec![BYTES * 2, 1, 1], 1, 2),
+            (vec![], 0, 0),
+        ];
+        for (lengths, first, goes) in cases {
+            let mut waiting: Waiting = (0..).zip(lengths.iter().copied()).collect();
+            let mut taken = Vec::new();
+            while !waiting.is_empty() {
+                taken.push(next(&mut waiting));
+            }
+            assert_eq!((taken.first().map_or(0, Vec::len), taken.len()), (first, goes));
+            assert!(taken.concat().into_iter().eq(0..lengths.len() as u64));
+        }
+    }
+}

@@ -230,7 +230,10 @@ impl Drop for Up {
 
 /// Status and body.
 fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = request(address, path);
+    answer(request(address, path))
+}
+
+fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("text");
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -238,9 +241,18 @@ fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 fn request(address: &str, path: &str) -> TcpStream {
+    send(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+}
+
+fn post(address: &str, path: &str, body: &str) -> (u16, String) {
+    let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    answer(send(address, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())))
+}
+
+fn send(address: &str, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time");
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("sent");
+    stream.write_all(request.as_bytes()).expect("sent");
     stream
 }
 

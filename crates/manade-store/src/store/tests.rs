@@ -559,6 +559,36 @@ fn rows_beyond_the_bound_are_mapped() {
     );
 }
 
+/// Of two stores with one bound: the second maps its rows while the first takes all of it, and no longer once that is gone.
+#[test]
+fn the_bound_is_shared() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { memory: Memory::new(300 << 10), ..StoreOptions::default() };
+    let resident = |store: &Store| -> u64 {
+        let Contents::Keyed(table) = &store.table("keyed").unwrap().contents else { panic!("it is keyed") };
+        table.parts.iter().map(|part| part.chunk.resident()).sum()
+    };
+    let filled = |name: &str| {
+        let mut store = Store::open(&dir.path().join(name), options.clone()).unwrap();
+        store.commit(Commit { meta: vec![], changes: create() }).unwrap();
+        let mut model = Model::default();
+        for part in 0..3 {
+            let keys: Vec<i64> = (part * 1000..(part + 1) * 1000).collect();
+            let change = upsert(&store, &mut model, &keys, "a value");
+            commit(&mut store, vec![("keyed", change)]);
+        }
+        assert_eq!(read(&store.reader()).unwrap(), model);
+        store
+    };
+    let first = filled("first");
+    assert!(resident(&first) > 200 << 10, "one fits: {}", resident(&first));
+    let second = filled("second");
+    assert!(resident(&first) + resident(&second) <= 300 << 10, "{} + {}", resident(&first), resident(&second));
+    drop(first);
+    let third = filled("third");
+    assert!(resident(&third) > 100 << 10, "room was given back: {}", resident(&third));
+}
+
 #[test]
 fn a_refused_commit_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();

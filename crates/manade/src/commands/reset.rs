@@ -33,7 +33,8 @@ pub fn run(args: &Reset) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     offline.reset(&args.pipeline, args.events).map_err(failed)?;
-    say(&format!("{} starts anew with the next `manade up`\n", args.pipeline))?;
+    let without = if args.events { ", without the events that it had accepted" } else { "" };
+    say(&format!("{} starts anew with the next `manade up`{without}\n", args.pipeline))?;
     if keeps_events {
         note("its accepted events are kept and will be read again; --events deletes them too\n")?;
     }

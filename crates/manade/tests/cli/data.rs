@@ -3,7 +3,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use crate::{PIPELINE, Place, shown, squeezed};
+use crate::{PIPELINE, Place, post, shown, squeezed};
 
 fn check_parquet(place: &Place) {
     let output = place.output(&["data", "by_kind", "-o", "parquet"]);
@@ -120,8 +120,8 @@ fn a_reset_pipeline_starts_anew() {
 }
 
 /// The first file of its log, in the middle.
-fn damage(store: &Path) {
-    let entries = fs::read_dir(store.join("log")).expect("a folder").map(|entry| entry.expect("an entry").path());
+fn damage(log: &Path) {
+    let entries = fs::read_dir(log).expect("a folder").map(|entry| entry.expect("an entry").path());
     let path = entries.min().expect("a file");
     let mut bytes = fs::read(&path).expect("it can be read");
     let middle = bytes.len() / 2;
@@ -144,7 +144,7 @@ fn a_damaged_store_is_shown_and_reset() {
             .replace("large", "big"),
     );
     assert!(place.run(&["up", "--once"]).starts_with("exit: 0"));
-    damage(&place.path(".manade/pipelines/clicks/store"));
+    damage(&place.path(".manade/pipelines/clicks/store/log"));
     let refused = place.run(&["up", "--once"]);
     assert!(
         refused.starts_with("exit: 1") && refused.contains("damaged") && refused.contains("manade reset"),
@@ -159,4 +159,36 @@ fn a_damaged_store_is_shown_and_reset() {
     assert_snapshot!("reset_damaged", place.run(&["reset", "clicks", "--yes"]));
     let again = place.run(&["up", "--once"]);
     assert!(again.contains("clicks: 5 events read"), "{again}");
+}
+
+const PUSHED: &str = "apiVersion: manade.dev/v1alpha1
+kind: Pipeline
+metadata: { name: pushed }
+spec:
+  source: { http: {} }
+  events: { schema: { a: int } }
+  results: [{ name: all_pushed, sql: SELECT a FROM events }]
+";
+
+#[test]
+fn a_damaged_event_log_is_shown_and_reset() {
+    let place = Place::empty();
+    place.write("pushed.yaml", PUSHED);
+    let up = place.up(&[]);
+    assert_eq!(post(&up.address, "/ingest/pushed", r#"[{"a": 1}, {"a": 2}]"#).0, 202);
+    place.wait_for(&["data", "all_pushed"], "2");
+    assert_eq!(up.stop().0, Some(0));
+    damage(&place.path(".manade/pipelines/pushed/log"));
+    let refused = place.run(&["up", "--once"]);
+    assert!(refused.starts_with("exit: 1") && refused.contains("damaged"), "{refused}");
+    assert!(refused.contains("manade reset pushed --events"), "{refused}");
+    // Without its events nothing could be computed anew.
+    assert!(place.run(&["reset", "pushed", "--yes"]).starts_with("exit: 0"));
+    assert!(place.run(&["up", "--once"]).contains("damaged"));
+    assert_snapshot!("reset_events", place.run(&["reset", "pushed", "--events", "--yes"]));
+    let up = place.up(&[]);
+    assert_eq!(post(&up.address, "/ingest/pushed", r#"{"a": 3}"#).0, 202);
+    let rows = place.wait_for(&["data", "all_pushed", "-o", "ndjson"], "3");
+    assert!(!rows.contains("{\"a\":1}"), "{rows}");
+    assert_eq!(up.stop().0, Some(0));
 }
