@@ -24,7 +24,7 @@ use self::keys::{Keys, Known};
 pub use self::read::EventReader;
 use crate::Clock;
 use crate::error::{AppendError, CommitError, OpenError};
-use crate::log::{Authority, Depth, Frame, Log, LogFile, LogOptions, Sum};
+use crate::log::{Authority, Depth, Frame, Log, LogFile, LogOptions, Sum, create_dirs};
 
 #[derive(Debug, Clone)]
 pub struct EventBounds {
@@ -277,7 +277,7 @@ impl EventLog {
     /// Copies the durable entries into `target`, an empty or new folder.
     pub fn backup_to(&self, target: &Path) -> Result<(), CommitError> {
         let io = |source| CommitError::io("write", target, source);
-        std::fs::create_dir_all(target).map_err(io)?;
+        create_dirs(target).map_err(io)?;
         if std::fs::read_dir(target).map_err(io)?.next().is_some() {
             return Err(io(std::io::ErrorKind::DirectoryNotEmpty.into()));
         }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::OpenError;
-use crate::log::sync_dir;
+use crate::log::{create_dirs, sync_dir};
 
 /// The layout that this program writes and knows.
 const FORMAT: u32 = 1;
@@ -40,7 +40,7 @@ impl DataFolder {
             Ok(found) if !found.is_dir() => return Err(OpenError::NotAFolder { path: path.to_owned() }),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(path).map_err(|source| OpenError::io("create", path, source))?;
+                create_dirs(path).map_err(|source| OpenError::io("create", path, source))?;
             }
             Err(source) if source.kind() == io::ErrorKind::NotADirectory => {
                 return Err(OpenError::NotAFolder { path: path.to_owned() });
@@ -57,7 +57,7 @@ impl DataFolder {
             None => write_format(path).map_err(|source| OpenError::io("write", path, source))?,
         }
         let pipelines = path.join(PIPELINES);
-        std::fs::create_dir_all(&pipelines).map_err(|source| OpenError::io("create", &pipelines, source))?;
+        create_dirs(&pipelines).map_err(|source| OpenError::io("create", &pipelines, source))?;
         sync_dir(path).map_err(|source| OpenError::io("sync", path, source))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
@@ -115,7 +115,7 @@ impl DataFolder {
 
     /// Begins a copy of this folder in `target`, an empty or new one: the caller adds the pipelines.
     pub fn backup_to(&self, target: &Path) -> Result<(), OpenError> {
-        std::fs::create_dir_all(target).map_err(|source| OpenError::io("create", target, source))?;
+        create_dirs(target).map_err(|source| OpenError::io("create", target, source))?;
         if !is_unused(target)? {
             return Err(OpenError::Foreign { path: target.to_owned() });
         }

@@ -272,7 +272,7 @@ impl Log {
     /// Copies the confirmed log into `target` (a new folder): ended files by hard link where that works.
     pub fn copy_to(&self, target: &Path) -> Result<(), CommitError> {
         let io = |source| CommitError::io("write", target, source);
-        std::fs::create_dir_all(target).map_err(io)?;
+        create_dirs(target).map_err(io)?;
         for part in &self.files {
             let name = part.file.path.file_name().expect("log files have names");
             let to = target.join(name);
@@ -294,7 +294,7 @@ impl Log {
         if options.read_only {
             return Err(OpenError::Missing { path: dir.to_owned() });
         }
-        std::fs::create_dir_all(dir).map_err(io)?;
+        create_dirs(dir).map_err(io)?;
         for number in numbers(dir)? {
             // What a crash left of a first start has no frame; a log with frames has lost its witness.
             let file = LogFile::new(dir, number);
@@ -307,9 +307,6 @@ impl Log {
         let tip = Tip { first_file: 1, first_chain: [0; 2], frame: 0, file: 1, end: FILE_HEADER as u64, chain: [0; 2] };
         let file = LogFile::new(dir, 1);
         let active = create_file(&file, &tip, 0).map_err(|source| OpenError::io("create", &file.path, source))?;
-        if let Some(parent) = dir.parent() {
-            sync_dir(parent).map_err(io)?;
-        }
         let witness = match options.authority {
             Authority::Witness => Some(Witness::create(dir, &tip)?),
             Authority::Told(_) => None,
@@ -560,6 +557,25 @@ impl Gather<'_> {
         self.buffer.clear();
         Ok(())
     }
+}
+
+/// Makes a folder and those that it is in, all of which a power cut leaves there. One that is there already may have been
+/// made by a process that was killed before this was sure.
+pub fn create_dirs(dir: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    std::fs::create_dir_all(dir)?;
+    for parent in dir.ancestors().skip(1) {
+        match sync_dir(parent) {
+            // Who may not open it has not made anything in it either; some file systems have nothing to sync.
+            Err(error)
+                if matches!(error.kind(), PermissionDenied | InvalidInput | ReadOnlyFilesystem | Unsupported) =>
+            {
+                break;
+            }
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 pub fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -15,7 +15,7 @@ use crate::catalog::{Body, MovedRecord, RowsBody};
 use crate::edit::{Edit, catalog, invalid};
 use crate::error::{CommitError, OpenError, ReadError};
 use crate::keyed::Keyed;
-use crate::log::{Authority, Depth, Log, LogOptions, sync_dir};
+use crate::log::{Authority, Depth, Log, LogOptions, create_dirs, sync_dir};
 use crate::memory::{Memory, Share};
 use crate::reader::{Reader, Shared};
 use crate::replay;
@@ -188,7 +188,7 @@ impl Store {
     /// Copies the last commit's state into `target`, an empty or new folder, so that it opens there.
     pub fn backup_to(&self, target: &Path) -> Result<(), CommitError> {
         let io = |source| CommitError::io("write", target, source);
-        std::fs::create_dir_all(target).map_err(io)?;
+        create_dirs(target).map_err(io)?;
         if std::fs::read_dir(target).map_err(io)?.next().is_some() {
             return Err(io(std::io::ErrorKind::DirectoryNotEmpty.into()));
         }

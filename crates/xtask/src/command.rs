@@ -3,11 +3,11 @@
 use std::env;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
 use crate::workspace::Workspace;
-use crate::{generate, test, tidy};
+use crate::{crash, generate, test, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -20,7 +20,10 @@ usage: cargo xtask COMMAND
                        --fast leaves out the suites; --only runs one of them (or one step) after a build
   tidy                 rules of this code base that no other tool checks
   generate [--check]   writes the files that are generated from the code; --check compares them only
-  dist                 builds what is shipped and benchmarked";
+  dist                 builds what is shipped and benchmarked
+  crash [--runs N] [--seed N] [--power-cut] [--binary PATH]
+                       kills a loaded `manade up` again and again and compares what it holds; --power-cut also takes away
+                       what was not synced";
 
 pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -38,6 +41,11 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
             Ok(single("generated files", || generate::check(&workspace)))
         }
         ["dist"] => dist(&workspace),
+        ["crash", options @ ..] => {
+            workspace.build()?;
+            crash::run(&workspace, &crash_options(options)?, report::say)?;
+            Ok(ExitCode::SUCCESS)
+        }
         ["help" | "--help" | "-h"] => {
             report::say(USAGE);
             Ok(ExitCode::SUCCESS)
@@ -61,6 +69,22 @@ fn test_options(words: &[&str]) -> Result<test::Options> {
                 Some(name) => options.only = Some((*name).to_owned()),
                 None => bail!("--only needs the name of a step"),
             },
+            other => bail!("unknown option {other}\n{USAGE}"),
+        }
+    }
+    Ok(options)
+}
+
+fn crash_options(words: &[&str]) -> Result<crash::Options> {
+    let mut options = crash::Options { runs: 25, seed: None, power_cut: false, binary: None };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
+        match *word {
+            "--runs" => options.runs = value()?.parse().context("--runs needs a number")?,
+            "--seed" => options.seed = Some(value()?.parse().context("--seed needs a number")?),
+            "--binary" => options.binary = Some(value()?.into()),
+            "--power-cut" => options.power_cut = true,
             other => bail!("unknown option {other}\n{USAGE}"),
         }
     }

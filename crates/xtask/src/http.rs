@@ -24,6 +24,21 @@ pub fn get(port: u16, path: &str, accept: &str) -> Result<Response> {
     parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("GET {path}"))
 }
 
+/// POST over HTTP/1.0.
+pub fn post(port: u16, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let mut head = format!("POST {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    stream.write_all(&[head.as_bytes(), b"\r\n", body].concat())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    parse(&String::from_utf8_lossy(&bytes)).with_context(|| format!("POST {path}"))
+}
+
 fn parse(text: &str) -> Result<Response> {
     let (head, body) = text.split_once("\r\n\r\n").context("no end of the headers")?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;

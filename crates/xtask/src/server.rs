@@ -78,6 +78,6 @@ impl Drop for Server {
 }
 
 /// Free at this moment.
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -2,6 +2,7 @@
 
 mod browser;
 mod clients;
+mod crash;
 mod differential;
 mod metrics;
 mod schemathesis;
@@ -24,8 +25,16 @@ pub struct Suite {
 }
 
 /// In the order in which they run.
-pub const ALL: [Suite; 6] =
-    [differential::SUITE, schemathesis::SUITE, metrics::SUITE, clients::PYTHON, clients::JAVASCRIPT, browser::SUITE];
+pub const ALL: [Suite; 8] = [
+    differential::SUITE,
+    schemathesis::SUITE,
+    metrics::SUITE,
+    clients::PYTHON,
+    clients::JAVASCRIPT,
+    browser::SUITE,
+    crash::KILLS,
+    crash::POWER_CUTS,
+];
 
 /// Runs a script that ends with the line `N passed, N failed`.
 fn counting(command: &mut Command, limit: Duration) -> Result<Outcome> {
