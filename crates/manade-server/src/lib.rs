@@ -25,6 +25,7 @@ pub use openapi::types::spark_name;
 pub use options::ServerOptions;
 
 use app::App;
+use manade_pipeline::collection::CollectionInfo;
 use manade_pipeline::values;
 
 mod app;
@@ -46,6 +47,13 @@ mod options;
 mod problem;
 mod query;
 mod respond;
+
+/// Whether a query string of `GET /data/{collection}` fits the collection; else, why not.
+pub fn check_query(text: &str, info: &CollectionInfo) -> Result<(), String> {
+    let columns: Vec<&str> = info.columns.iter().map(|column| column.name.as_str()).collect();
+    let planned = query::parse(text, &columns).and_then(|query| query::plan::plan(&query, info, None));
+    planned.map(drop).map_err(|problem| problem.message)
+}
 
 /// Serves until `shutdown` is done, then lets open requests finish within `options.drain`. The host check holds only
 /// where the listener's address is a loopback one.

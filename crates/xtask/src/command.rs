@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
 use crate::workspace::Workspace;
-use crate::{crash, generate, test, tidy};
+use crate::{crash, fuzz, generate, test, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -23,7 +23,9 @@ usage: cargo xtask COMMAND
   dist                 builds what is shipped and benchmarked
   crash [--runs N] [--seed N] [--power-cut] [--binary PATH]
                        kills a loaded `manade up` again and again and compares what it holds; --power-cut also takes away
-                       what was not synced";
+                       what was not synced
+  fuzz TARGET [--seconds N]
+                       libFuzzer over events, platform files (platform) or query strings (query)";
 
 pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -45,6 +47,11 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
             workspace.build()?;
             crash::run(&workspace, &crash_options(options)?, report::say)?;
             Ok(ExitCode::SUCCESS)
+        }
+        ["fuzz", target] => fuzz::run(&workspace, target, 600).map(|()| ExitCode::SUCCESS),
+        ["fuzz", target, "--seconds", seconds] => {
+            let seconds = seconds.parse().context("--seconds needs a number")?;
+            fuzz::run(&workspace, target, seconds).map(|()| ExitCode::SUCCESS)
         }
         ["help" | "--help" | "-h"] => {
             report::say(USAGE);

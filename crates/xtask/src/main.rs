@@ -4,11 +4,12 @@
 //! - [`test`]: everything that must hold: [`tidy`], cargo's own checks and tests, [`generate`]d files, the [`suites`] that
 //!   need other programs
 //! - [`tools`]: those programs, installed into a cache folder
-//! - [`crash`]: kills the program again and again
+//! - [`crash`]: kills the program again and again; [`fuzz`]: gives it what nobody would
 //! - [`report`]: what the developer sees; [`process`], [`server`], [`http`]: what it takes to run things
 
 mod command;
 mod crash;
+mod fuzz;
 mod generate;
 mod http;
 mod process;

@@ -109,7 +109,7 @@ fn split_lines(body: &[u8]) -> Result<Accepted, Vec<LineError>> {
     for (index, end) in ends.enumerate() {
         let line = &body[start.min(end)..end];
         start = end + 1;
-        if line.trim_ascii().is_empty() {
+        if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             continue;
         }
         count += 1;
@@ -216,10 +216,11 @@ fn split_csv(body: &[u8], options: &CsvOptions) -> Result<Accepted, Vec<LineErro
         let record = &data[start..*end as usize];
         start = *end as usize;
         let reason = match simdutf8::basic::from_utf8(record) {
-            Ok(text) if text.trim_end_matches(['\r', '\n']).is_empty() => None,
             Ok(text) => {
-                count += 1;
-                csv_cells(text.trim_end_matches(['\r', '\n']), options).err()
+                // The decoder takes a byte order mark from each record, and leaves out what is empty then.
+                let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\r', '\n']);
+                count += usize::from(!text.is_empty());
+                if text.is_empty() { None } else { csv_cells(text, options).err() }
             }
             Err(_) => Some("not valid UTF-8".to_owned()),
         };

@@ -51,6 +51,11 @@ const LAYERS: &[Layer] = &[
         bans: &[&["ureq", "reqwest"], KUBERNETES, BINARY],
     },
     Layer {
+        name: "manade-fuzz",
+        uses: &["manade-features", "manade-model", "manade-events", "manade-pipeline", "manade-server"],
+        bans: &[KUBERNETES, BINARY],
+    },
+    Layer {
         name: "manade",
         uses: &[
             "manade-model",
