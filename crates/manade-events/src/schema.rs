@@ -54,5 +54,5 @@ pub(crate) fn entries_field(key: DataType, value: DataType) -> Arc<Field> {
 }
 
 fn arrow_field(field: &SparkField) -> Field {
-    Field::new(field.name.to_lowercase(), arrow_type(&field.data_type), true)
+    Field::new(&field.name, arrow_type(&field.data_type), true)
 }

@@ -256,12 +256,7 @@ impl Committer {
             let Some(groups) = &out.groups else { continue };
             let failed = |source| BuildError::Group { result: out.name.clone(), source };
             let last = groups.last_end(store).map_err(failed)?;
-            if out.upstream.as_ref().is_some_and(|upstream| upstream.timed) {
-                let clock = &mut progress.results.get_mut(&out.name).expect("every result has progress").clock;
-                clock.closed = clock.closed.max(last);
-            } else {
-                closed = closed.max(last);
-            }
+            closed = closed.max(last);
         }
         for lane in &mut progress.lanes {
             lane.clock.closed = lane.clock.closed.max(closed);
@@ -382,11 +377,10 @@ impl Committer {
     fn watermark_of(&self, index: usize, progress: &Progress, lateness: i64) -> Option<i64> {
         if let Some(upstream) = &self.results[index].upstream {
             let clock = &progress.results[&self.results[index].name].clock;
-            if upstream.timed {
-                return clock.watermark(lateness);
-            }
             let above = self.watermark_of(upstream.from, progress, lateness);
-            return if self.catching_up == Some(index) { above.min(clock.newest) } else { above };
+            // More rows with the same end may follow.
+            let seen = clock.newest.map(|end| end - 1);
+            return if self.catching_up == Some(index) { above.min(seen) } else { above };
         }
         let lane = self.lanes.iter().position(|results| results.contains(&index))?;
         progress.lanes[lane].clock.watermark(lateness)

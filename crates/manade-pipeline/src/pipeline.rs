@@ -19,7 +19,7 @@ use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::engine::{Command, Engine, ReplayAnswer, fill};
 use crate::job::{Done, Job};
 use crate::plan::{Decoders, Plan};
-use crate::progress::{Lane, Position, Progress, ResultProgress};
+use crate::progress::{EventClock, Lane, Position, Progress, ResultProgress};
 use crate::reading::{Reading, describe};
 use crate::sequencer::{Sequencer, TurnKeeper};
 use crate::source::discover::{SelectError, Selection};
@@ -537,6 +537,7 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progr
         of.removed = !names.contains(name);
     }
     park(&mut progress, &names);
+    keep_closed(plan, &mut progress);
     for result in &plan.results {
         let name = result.spec.name.to_string();
         let (letter, lateness) = (progress.next_dead_letter, plan.lateness());
@@ -562,6 +563,33 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progr
     }
     join_lanes(&mut progress.lanes);
     Ok(progress)
+}
+
+/// Windows that were closed stay closed where `lateness` was raised: results that append them go on by the watermark that
+/// they had come to, in lanes of their own.
+fn keep_closed(plan: &Plan, progress: &mut Progress) {
+    let raised = |name: &String| {
+        let appends = plan.results.iter().any(|r| r.spec.name.as_str() == name && r.spec.emit == Emit::Final);
+        let before = progress.results.get(name).map(|of| of.lateness);
+        before.filter(|before| appends && *before < plan.lateness())
+    };
+    let floor = |name: &String, clock: EventClock| {
+        let closed = raised(name).and_then(|before| clock.watermark(before)).max(clock.closed);
+        EventClock { closed, ..clock }
+    };
+    let mut split = Vec::new();
+    for lane in &mut progress.lanes {
+        let (go, stay): (Vec<String>, Vec<String>) = lane.results.drain(..).partition(|name| raised(name).is_some());
+        lane.results = stay;
+        let alone =
+            |name: String| Lane { position: lane.position, clock: floor(&name, lane.clock), results: vec![name] };
+        split.extend(go.into_iter().map(alone));
+    }
+    progress.lanes.extend(split);
+    // A removed one has a lane of its own already.
+    for lane in &mut progress.parked {
+        lane.clock = lane.results.first().map_or(lane.clock, |name| floor(name, lane.clock));
+    }
 }
 
 /// A result that reads an earlier one goes along with it.
@@ -636,7 +664,7 @@ impl ResultProgress {
             definition: result.definition.clone(),
             fingerprint: result.query.fingerprint.clone(),
             watermark: None,
-            clock: crate::progress::EventClock::default(),
+            clock: EventClock::default(),
             seen: None,
             lateness,
             history: Vec::new(),

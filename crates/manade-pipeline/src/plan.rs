@@ -69,10 +69,9 @@ pub fn plan(pipeline: &Pipeline, fixed: Option<&EventSchema>) -> (Option<Plan>, 
 
 /// Compiles a stored definition, to read rows without the platform's files.
 pub fn recompile(definition: &Definition) -> Result<Query, Vec<Finding>> {
-    let upstream = match &definition.upstream {
-        Some(earlier) => vec![upstream_of(earlier, &recompile(earlier)?)],
-        None => Vec::new(),
-    };
+    let earlier = definition.upstream.as_deref().into_iter().chain(&definition.inlined);
+    let upstream = earlier.map(|earlier| recompile(earlier).map(|query| upstream_of(earlier, &query)));
+    let upstream = upstream.collect::<Result<_, _>>()?;
     let tables = definition.tables.iter().map(|(name, schema)| (name.clone(), arrow_schema(schema))).collect();
     let catalog = Catalog {
         events: event_columns(&definition.events, definition.meta),
@@ -181,7 +180,7 @@ fn results(
         match manade_sql::compile(spec, &catalog) {
             Ok(query) => {
                 findings.extend(query.notes.iter().cloned());
-                let definition = define(spec, schema, pipeline, tables, read_by(&query, &planned));
+                let definition = define(spec, schema, pipeline, tables, &query, &planned);
                 planned.push(PlannedResult { spec: spec.clone(), definition, query: Arc::new(query) });
             }
             Err(errors) => {
@@ -204,8 +203,11 @@ fn define(
     schema: &EventSchema,
     pipeline: &Pipeline,
     tables: &[TableSource],
-    upstream: Option<&PlannedResult>,
+    query: &Query,
+    earlier: &[PlannedResult],
 ) -> Definition {
+    let upstream = read_by(query, earlier);
+    let inlined = earlier.iter().filter(|result| query.inlined.iter().any(|name| name == result.spec.name.as_str()));
     Definition {
         name: spec.name.to_string(),
         description: spec.description.clone(),
@@ -220,17 +222,19 @@ fn define(
         meta: matches!(pipeline.source, Source::Http(_)),
         tables: tables.iter().map(|t| (t.name.clone(), t.schema.clone())).collect(),
         upstream: upstream.map(|r| Box::new(r.definition.clone())),
+        inlined: inlined.map(|r| r.definition.clone()).collect(),
     }
 }
 
 fn upstream_of(definition: &Definition, query: &Query) -> Upstream {
-    let column = |c: &manade_sql::OutputColumn| Field::new(c.name.to_lowercase(), c.data_type.clone(), true);
+    let column = |c: &manade_sql::OutputColumn| Field::new(&c.name, c.data_type.clone(), true);
     let schema = Arc::new(Schema::new(query.columns.iter().map(column).collect::<Vec<_>>()));
     Upstream {
         name: definition.name.clone(),
         schema,
         time: query.time.clone(),
         append: matches!(query.stage, Stage::Rows) || definition.emit == manade_model::Emit::Final,
+        sql: matches!(query.stage, Stage::Rows).then(|| definition.sql.clone()),
     }
 }
 

@@ -60,7 +60,7 @@ pub struct ResultProgress {
     pub fingerprint: String,
     /// As of its last input.
     pub watermark: Option<i64>,
-    /// Of a result that reads the rows of another.
+    /// Of a result that reads the closed windows of another.
     #[serde(default)]
     pub clock: EventClock,
     /// The next row of the result that it reads; `None`: the oldest that is kept.
@@ -107,6 +107,9 @@ pub struct Definition {
     pub tables: Vec<(String, EventSchema)>,
     /// The earlier result that it reads.
     pub upstream: Option<Box<Definition>>,
+    /// Earlier results whose SQL is a part of this one's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inlined: Vec<Definition>,
 }
 
 impl EventClock {

@@ -1,4 +1,5 @@
-//! A result that reads an earlier one: its SQL runs over the rows that a commit appends to that one.
+//! A result that reads the closed windows of an earlier one: its SQL runs over the rows that a commit appends to that
+//! one. (To read a result without an aggregate is to read what that one reads, see `manade_sql`.)
 //!
 //! It runs on the merging thread, so a row that fails must not end the pipeline: it is a dead letter, known by its number
 //! among the earlier result's rows and tried again from there.
@@ -6,32 +7,25 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type};
-use manade_model::Late;
-use manade_sql::{Input, Query, SqlError, Stage as SqlStage, TableSet, Worker};
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType, UInt64Type};
+use manade_sql::{Input, Query, SqlError, TableSet, Worker};
 
-use crate::bisect::{Bisect, late_rows};
+use crate::bisect::Bisect;
 use crate::dead_letter::Stage;
 use crate::job::{Dead, DoneResult, Part, RawFormat};
 use crate::plan::Plan;
 use crate::progress::EventClock;
 use crate::values;
-use crate::worker::{running_watermarks, with_hidden};
+use crate::worker::with_hidden;
 
 pub struct Upstream {
     /// Index of the result that is read.
     pub from: usize,
-    /// The rows are events of their own, not closed windows.
-    pub timed: bool,
     name: String,
     query: Arc<Query>,
     sql: Worker,
-    input_schema: SchemaRef,
-    windowed: bool,
-    /// Path of the rows' event time.
+    /// Path of the windows' end.
     time: Option<Vec<String>>,
-    lateness: i64,
-    late: Late,
 }
 
 /// Some rows of the earlier result.
@@ -53,20 +47,14 @@ impl Upstream {
         let read = &plan.results[from].query;
         Ok(Some(Self {
             from,
-            timed: matches!(read.stage, SqlStage::Rows),
             name: plan.results[from].spec.name.to_string(),
             sql: query.worker()?,
-            input_schema: Arc::clone(&query.input_schema),
-            windowed: matches!(&query.stage, SqlStage::Groups(groups) if groups.window.is_some()),
             time: read.time.clone(),
-            lateness: plan.lateness(),
-            late: plan.pipeline.events.late,
             query,
         }))
     }
 
-    /// Rows of closed windows come in the order of their ends, so none of them is late; rows that are events of their own
-    /// are late by a watermark of their own. Rows that are tried again do not move it.
+    /// They come in the order of their ends, so none of them is late. Rows that are tried again are not counted twice.
     pub fn run(
         &mut self,
         result: usize,
@@ -74,46 +62,29 @@ impl Upstream {
         tables: &TableSet,
         clock: &mut EventClock,
     ) -> DoneResult {
-        let rows = lower_case(&batch.rows);
-        let times = self.time.as_ref().and_then(|path| times_of(&rows, path));
         let before = *clock;
-        let again = !batch.letters.is_empty();
-        let (watermarks, late) = match times.as_ref().filter(|_| self.timed) {
-            Some(times) if again => {
-                let watermark = before.watermark(self.lateness).unwrap_or(i64::MIN);
-                (vec![watermark; times.len()], times.iter().any(|time| *time <= watermark))
-            }
-            Some(times) => running_watermarks(times, before, self.lateness),
-            None => (Vec::new(), false),
-        };
-        if !again {
-            clock.see(times.as_ref().and_then(|times| times.iter().max().copied()), rows.num_rows() as u64);
+        if batch.letters.is_empty() {
+            let newest = self.time.as_ref().and_then(|path| newest_of(&batch.rows, path));
+            clock.see(newest, batch.rows.num_rows() as u64);
         }
-        let late = late && self.windowed;
         let sequence = self.query.sequence.then_some(before.events);
-        let input = with_hidden(&rows, &self.input_schema, late.then_some(&watermarks), sequence);
-        let (outputs, failed) = Bisect::run(&self.query, &mut self.sql, tables, &input, late);
-        let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: failed.len() as u64 };
-        done.dead.extend(failed.into_iter().map(|(row, reason)| self.letter(batch, row, Stage::Sql, reason)));
-        for output in outputs {
-            if let Some(times) = times.as_ref().filter(|_| self.late == Late::Keep) {
-                let late = late_rows(&output.late, times, &watermarks).into_iter();
-                done.dead.extend(late.map(|(row, reason)| self.letter(batch, row, Stage::Late, reason)));
-            }
-            done.parts.push(Part { watermark: before.watermark(self.lateness), output });
-        }
-        done
+        let input = with_hidden(&batch.rows, &self.query.input_schema, None, sequence);
+        let (outputs, failed) = Bisect::run(&self.query, &mut self.sql, tables, &input, false);
+        let (dead, number) = (failed.iter().map(|(row, reason)| self.letter(batch, *row, reason)), failed.len() as u64);
+        let dead = dead.collect();
+        let parts = outputs.into_iter().map(|output| Part { watermark: before.watermark(0), output });
+        DoneResult { result, parts: parts.collect(), dead, failed: number }
     }
 
-    fn letter(&self, batch: &UpstreamRows, row: usize, stage: Stage, reason: String) -> Dead {
+    fn letter(&self, batch: &UpstreamRows, row: usize, reason: &str) -> Dead {
         let id = batch.ids.get(row).copied();
         let schema = batch.rows.schema();
         let cell = |(field, column): (&Arc<Field>, &ArrayRef)| (field.name().clone(), values::json(column, row));
         let object: serde_json::Map<_, _> = schema.fields().iter().zip(batch.rows.columns()).map(cell).collect();
         let raw = serde_json::to_vec(&object).expect("rows are plain data");
         Dead {
-            stage,
-            reason,
+            stage: Stage::Sql,
+            reason: reason.to_owned(),
             position: match id {
                 Some(id) => format!("row {id} of {}", self.name),
                 None => format!("a row of {}", self.name),
@@ -131,21 +102,13 @@ pub fn ids_of(stored: &RecordBatch) -> Vec<u64> {
     stored.column(stored.num_columns() - 1).as_primitive::<UInt64Type>().values().to_vec()
 }
 
-/// Rows of an earlier result as an input: columns by the names that SQL knows.
-fn lower_case(rows: &RecordBatch) -> RecordBatch {
-    let schema = rows.schema();
-    let fields: Vec<Field> =
-        schema.fields().iter().map(|f| f.as_ref().clone().with_name(f.name().to_lowercase())).collect();
-    rows.clone().with_schema(Arc::new(Schema::new(fields))).unwrap_or_else(|_| rows.clone())
-}
-
-/// Event times of rows, where none is null.
-fn times_of(rows: &RecordBatch, path: &[String]) -> Option<Vec<i64>> {
+/// The largest time at a path.
+fn newest_of(rows: &RecordBatch, path: &[String]) -> Option<i64> {
     let (first, rest) = path.split_first()?;
     let mut column = Arc::clone(rows.column_by_name(first)?);
     for name in rest {
         column = Arc::clone(column.as_struct_opt()?.column_by_name(name)?);
     }
     let micros = arrow::compute::cast(&column, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
-    Some(micros.as_primitive::<TimestampMicrosecondType>().iter().map(Option::unwrap_or_default).collect())
+    arrow::compute::max(micros.as_primitive::<TimestampMicrosecondType>())
 }

@@ -13,9 +13,9 @@ use crate::plan::Parts;
 /// What a result's SQL may name.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    /// Columns of `events`, names in lower case at every depth.
+    /// Columns of `events`; no two have the same name in lower case.
     pub events: SchemaRef,
-    /// Path of the event time in lower case; `None`: arrival time, which SQL cannot read.
+    /// Path of the event time; `None`: arrival time, which SQL cannot read.
     pub time: Option<Vec<String>>,
     pub tables: Vec<(String, SchemaRef)>,
     /// Results before this one.
@@ -26,12 +26,14 @@ pub struct Catalog {
 #[derive(Debug, Clone)]
 pub struct Upstream {
     pub name: String,
-    /// Its visible columns, names in lower case at every depth.
+    /// Its visible columns.
     pub schema: SchemaRef,
     /// [`Query::time`] of it.
     pub time: Option<Vec<String>>,
     /// Rows are only added (no aggregate, or `emit: final`): only such results can be read.
     pub append: bool,
+    /// Its SQL where it has no aggregate: to read it is to read what it reads, at the same moment and as late.
+    pub sql: Option<String>,
 }
 
 /// One result's SQL, compiled. Cheap to clone.
@@ -43,6 +45,8 @@ pub struct Query {
     /// Columns that the worker takes, in this order: the input's, pruned to `reads`.
     pub input_schema: SchemaRef,
     pub input: Input,
+    /// Earlier results without an aggregate, whose SQL is a part of this one's.
+    pub inlined: Vec<String>,
     /// Tables that are joined.
     pub tables: Vec<String>,
     /// What the author should know; never errors.
@@ -52,8 +56,8 @@ pub struct Query {
     pub fingerprint: String,
     /// Visible names of the group key's columns; empty where the query does not select all of them.
     pub key: Vec<String>,
-    /// Lower-case path in the visible columns that is each row's event time for a result that reads this one: the
-    /// event time itself, or the window's end.
+    /// Path in the visible columns that is each row's event time for a result that reads this one: the event time
+    /// itself, or the window's end.
     pub time: Option<Vec<String>>,
     /// The worker needs the column [`crate::SEQUENCE`].
     pub sequence: bool,

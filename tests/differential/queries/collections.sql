@@ -84,6 +84,15 @@ SELECT id, sku, qty, price FROM events LATERAL VIEW inline(items) i;
 -- query: lateral_view_map
 SELECT e.id, m.k, m.v FROM events e LATERAL VIEW explode(e.attrs) m AS k, v;
 
+-- query: lateral_view_struct
+SELECT id, i.sku, i.qty * i.price AS total FROM events LATERAL VIEW explode(items) t AS i;
+
+-- query: lateral_view_struct_outer
+SELECT id, place, i.sku, size(tags) AS tags FROM events LATERAL VIEW OUTER posexplode(items) t AS place, i WHERE id > 2;
+
+-- query: lateral_view_struct_grouped
+SELECT i.sku, max(n) AS n, count(*) AS lines FROM events LATERAL VIEW explode(items) t AS i WHERE i.qty > 0 GROUP BY i.sku;
+
 -- query: lateral_views
 SELECT id, r, cell FROM events LATERAL VIEW posexplode(matrix) m AS r, line LATERAL VIEW explode(line) c AS cell;
 

@@ -281,7 +281,7 @@ impl Column {
             Column::Array(lists) => finish_lists(lists, buffers),
             Column::Map(maps) => finish_maps(maps, buffers),
             Column::Struct(structs) => {
-                let (fields, rows) = (structs.members.fields(str::to_owned), structs.len);
+                let (fields, rows) = (structs.members.fields(), structs.len);
                 let (arrays, nulls) = structs.finish(buffers);
                 if fields.is_empty() {
                     return Arc::new(StructArray::new_empty_fields(rows, nulls));

@@ -110,14 +110,14 @@ impl Decoder {
         let members = Arc::new(shape::members(&schema.fields, &wanted, "")?);
         let time = time.map(|path| time_place(&members, &path)).transpose()?;
         let meta = options.meta && paths.as_ref().is_none_or(|paths| paths.iter().any(is_meta));
-        let mut fields: Vec<_> = members.fields(str::to_lowercase).iter().cloned().collect();
+        let mut fields: Vec<_> = members.fields().iter().cloned().collect();
         fields.extend(meta.then(|| Arc::new(meta_field())));
         let order = schema.fields.iter().map(|field| field.name.clone()).collect();
         Ok(Self { schema: Arc::new(Schema::new(fields)), members, options, time, meta, order })
     }
 
-    /// Of `Decoded::batch`: the read columns only, structs pruned to the read fields, names in lower case, in the
-    /// schema's order.
+    /// Of `Decoded::batch`: the read columns only, structs pruned to the read fields, in the schema's order and under
+    /// its names.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }

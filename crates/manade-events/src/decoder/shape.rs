@@ -150,16 +150,16 @@ impl Shape {
             Shape::Leaf(leaf) => leaf.data_type(),
             Shape::Array(element) => DataType::List(element_field(element.data_type())),
             Shape::Map(value) => DataType::Map(entries_field(DataType::Utf8View, value.data_type()), false),
-            Shape::Struct(members) => DataType::Struct(members.fields(str::to_owned)),
+            Shape::Struct(members) => DataType::Struct(members.fields()),
         }
     }
 }
 
 impl Members {
     /// The visible ones.
-    pub fn fields(&self, name: impl Fn(&str) -> String) -> Fields {
+    pub fn fields(&self) -> Fields {
         let visible = self.list.iter().filter(|member| member.visible);
-        visible.map(|member| Field::new(name(&member.key), member.shape.data_type(), true)).collect()
+        visible.map(|member| Field::new(&member.key, member.shape.data_type(), true)).collect()
     }
 
     pub fn position(&self, lower: &str) -> Option<usize> {

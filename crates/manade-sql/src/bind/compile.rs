@@ -92,6 +92,7 @@ fn compile_here(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Findi
         reads,
         input_schema,
         input: bound.input,
+        inlined: bound.inlined.into_iter().collect(),
         tables,
         notes: notes.into_iter().map(|note| Finding::note(spec.place.clone(), note.0).with_hint(note.1)).collect(),
         stage: stage(&bound.bound, &parts),
@@ -108,6 +109,7 @@ struct Pass {
     bound: Bound,
     reads: BTreeSet<Vec<String>>,
     tables: BTreeSet<String>,
+    inlined: BTreeSet<String>,
     input: Input,
     time: Option<Vec<String>>,
 }
@@ -141,6 +143,7 @@ fn bind(
         reads: BTreeSet::new(),
         tables: BTreeSet::new(),
         input: None,
+        inlined: BTreeSet::new(),
         time: None,
         aggregates: Vec::new(),
         groups: Vec::new(),
@@ -153,7 +156,8 @@ fn bind(
     let bound = binder.outermost(syntax);
     match (bound, binder.input) {
         (Ok(bound), Some(input)) if binder.problems.is_empty() => {
-            Ok(Pass { bound, reads: binder.reads, tables: binder.tables, input, time: binder.time })
+            let Binder { reads, tables, inlined, time, .. } = binder;
+            Ok(Pass { bound, reads, tables, inlined, input, time })
         }
         _ => {
             let mut problems = binder.problems;
@@ -315,13 +319,13 @@ fn visible_time(bound: &Bound, time: Option<&[String]>) -> Option<Vec<String>> {
             .columns
             .iter()
             .find(|column| column.path.as_deref() == time && time.is_some())
-            .map(|column| vec![column.name.clone()]);
+            .map(|column| vec![column.shown.clone()]);
     };
     let window = window_struct_of(grouping)?;
     let end = datafusion::functions::core::expr_fn::get_field(window.clone(), "end");
     projected(bound).into_iter().find_map(|(expr, name)| match expr {
-        expr if *expr == window => Some(vec![name.to_lowercase(), "end".to_owned()]),
-        expr if *expr == end => Some(vec![name.to_lowercase()]),
+        expr if *expr == window => Some(vec![name.to_owned(), "end".to_owned()]),
+        expr if *expr == end => Some(vec![name.to_owned()]),
         _ => None,
     })
 }

@@ -26,7 +26,7 @@ impl Binder<'_> {
         for each in from {
             let mut relation = match (&mut result, &each.relation) {
                 // `FROM events e, UNNEST(e.tags)`: the second reads columns of the first.
-                (Some(_), TableFactor::UNNEST { .. } | TableFactor::Function { .. }) => {
+                (Some(_), factor) if makes_rows(factor) => {
                     let left = result.take().ok_or(super::Refused)?;
                     self.lateral_factor(left, &each.relation)?
                 }
@@ -98,7 +98,7 @@ impl Binder<'_> {
         }
         if name == EVENTS {
             let schema = self.input_schema.clone().unwrap_or_else(|| Arc::clone(&self.catalog.events));
-            self.time.clone_from(&self.catalog.time);
+            self.time = lower(self.catalog.time.as_ref());
             let relation = self.input_scan(Input::Events, &schema, at)?;
             return self.aliased_as(relation, alias, &name);
         }
@@ -115,8 +115,12 @@ impl Binder<'_> {
                     "group it by a window and set `emit: final` on it",
                 ));
             }
+            if let Some(sql) = &upstream.sql {
+                let relation = self.inlined(&name, sql, at)?;
+                return self.aliased_as(relation, alias, &name);
+            }
             let schema = self.input_schema.clone().unwrap_or_else(|| Arc::clone(&upstream.schema));
-            self.time.clone_from(&upstream.time);
+            self.time = lower(upstream.time.as_ref());
             let relation = self.input_scan(Input::Result(name.clone()), &schema, at)?;
             return self.aliased_as(relation, alias, &name);
         }
@@ -130,6 +134,17 @@ impl Binder<'_> {
             None => format!("there are: {}", names.join(", ")),
         };
         Err(self.refuse(at, format!("unknown table `{name}`"), hint))
+    }
+
+    /// The query of an earlier result, which knows none of this one's names.
+    fn inlined(&mut self, name: &str, sql: &str, at: Location) -> Bind<Relation> {
+        let query = crate::parse::parse(sql).map_err(|problem| self.refuse_plain(at, problem.message))?;
+        self.inlined.insert(name.to_owned());
+        let ctes = std::mem::take(&mut self.ctes);
+        let (aggregates, window) = (std::mem::take(&mut self.aggregates), self.window.take());
+        let relation = self.query(&query, false);
+        (self.ctes, self.aggregates, self.window) = (ctes, aggregates, window);
+        relation
     }
 
     fn input_scan(&mut self, input: Input, schema: &SchemaRef, at: Location) -> Bind<Relation> {
@@ -222,7 +237,7 @@ impl Binder<'_> {
             JoinOperator::Anti(on) | JoinOperator::LeftAnti(on) => (Side::Anti, on),
             _ => return Err(self.refuse(at, "this kind of join is not supported", "write JOIN or LEFT JOIN")),
         };
-        if matches!(join.relation, TableFactor::UNNEST { .. } | TableFactor::Function { .. }) {
+        if makes_rows(&join.relation) {
             return self.lateral_factor(left, &join.relation);
         }
         let right = self.factor(&join.relation)?;
@@ -371,6 +386,18 @@ impl Binder<'_> {
         };
         joined.and_then(LogicalPlanBuilder::build).map_err(|error| self.internal(at, &error))
     }
+}
+
+/// `UNNEST(x)`, `explode(x)`: reads columns of what stands before it.
+fn makes_rows(factor: &TableFactor) -> bool {
+    matches!(
+        factor,
+        TableFactor::UNNEST { .. } | TableFactor::Function { .. } | TableFactor::Table { args: Some(_), .. }
+    )
+}
+
+fn lower(path: Option<&Vec<String>>) -> Option<Vec<String>> {
+    path.map(|path| path.iter().map(|name| name.to_lowercase()).collect())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

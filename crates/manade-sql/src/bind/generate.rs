@@ -7,8 +7,8 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, NullHandling, Result, UnnestOptions};
 use datafusion::logical_expr::sqlparser::ast::{
-    Expr as Sql, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView, SelectItem, Spanned, TableAlias,
-    TableFactor,
+    Expr as Sql, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView, ObjectName, SelectItem, Spanned,
+    TableAlias, TableFactor,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{
@@ -93,12 +93,9 @@ impl Binder<'_> {
             TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality: false, .. } => {
                 ("explode".to_owned(), array_exprs.clone(), alias)
             }
-            TableFactor::Function { name, args, alias, .. } => {
-                let args = args.iter().filter_map(|arg| match arg {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                    _ => None,
-                });
-                (name.to_string().to_lowercase(), args.collect(), alias)
+            TableFactor::Function { name, args, alias, .. } => (called(name), plain_args(args), alias),
+            TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
+                (called(name), plain_args(&args.args), alias)
             }
             _ => return Err(self.refuse(at, "WITH ORDINALITY is not Spark SQL", "write LATERAL VIEW posexplode(...)")),
         };
@@ -290,11 +287,23 @@ fn generator(sql: &Sql) -> Option<(String, Vec<Sql>)> {
     let name = function.name.to_string().to_lowercase();
     GENERATORS.contains(&name.as_str()).then_some(())?;
     let FunctionArguments::List(list) = &function.args else { return None };
-    let args = list.args.iter().filter_map(|arg| match arg {
+    Some((name, plain_args(&list.args)))
+}
+
+/// The generator that a call in FROM means.
+fn called(name: &ObjectName) -> String {
+    match name.to_string().to_lowercase().as_str() {
+        "unnest" => "explode".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn plain_args(args: &[FunctionArg]) -> Vec<Sql> {
+    let plain = args.iter().filter_map(|arg| match arg {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
         _ => None,
     });
-    Some((name, args.collect()))
+    plain.collect()
 }
 
 fn passed(column: &ScopeColumn) -> (Expr, String) {

@@ -60,6 +60,8 @@ pub struct Binder<'a> {
     reads: BTreeSet<Vec<String>>,
     tables: BTreeSet<String>,
     input: Option<Input>,
+    /// Earlier results whose SQL was bound in place of their names.
+    inlined: BTreeSet<String>,
     /// Path of the input's event time.
     time: Option<Vec<String>>,
     /// Of the SELECT that is bound, in order of appearance.

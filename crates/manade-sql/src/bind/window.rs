@@ -115,17 +115,20 @@ impl Binder<'_> {
         if window.data_type != window_struct() {
             return Err(self.refuse_plain(at, "`window_time` takes a window"));
         }
-        let end = datafusion::functions::core::expr_fn::get_field(window.expr, "end");
-        Ok(Typed::new(later(end, -1), timestamp()))
+        Ok(last_moment(window.expr))
     }
 
     /// Windows close by the watermark, which follows the event time alone.
     fn event_time(&mut self, cx: &Context<'_>, sql: &Sql, function: &str) -> Bind<Typed> {
-        let typed = self.expr(cx, sql)?;
+        let mut typed = self.expr(cx, sql)?;
         if typed.data_type == DataType::Null && !self.problems.is_empty() {
             return Ok(Typed::new(super::arith::plain_cast(typed.expr, &timestamp()), timestamp()));
         }
-        let path = path_of(cx, &typed.expr);
+        if typed.data_type == window_struct() {
+            typed = last_moment(typed.expr);
+        }
+        // A window's last moment is as good as its end.
+        let path = path_of(cx, end_of_last_moment(&typed.expr).unwrap_or(&typed.expr));
         let Some(time) = self.time.clone() else {
             return Err(self.refuse(
                 start(sql),
@@ -174,7 +177,18 @@ impl Binder<'_> {
     }
 }
 
-/// Where in the input the expression's value stands unchanged.
+/// Of a window: its end less a microsecond, which is in every larger window that it is a part of.
+fn last_moment(window: Expr) -> Typed {
+    Typed::new(later(datafusion::functions::core::expr_fn::get_field(window, "end"), -1), timestamp())
+}
+
+fn end_of_last_moment(expr: &Expr) -> Option<&Expr> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let is_last = call.func.inner().downcast_ref::<WindowStep>()?.step == Step::Later(-1);
+    is_last.then(|| &call.args[0])
+}
+
+/// Where in the input the expression's value stands unchanged, in lower case.
 pub fn path_of(cx: &Context<'_>, expr: &Expr) -> Option<Vec<String>> {
     match expr {
         Expr::Column(column) => cx.scope.columns.iter().find(|each| each.internal == column.name)?.path.clone(),
@@ -182,7 +196,7 @@ pub fn path_of(cx: &Context<'_>, expr: &Expr) -> Option<Vec<String>> {
             let mut path = path_of(cx, &call.args[0])?;
             for arg in &call.args[1..] {
                 let Expr::Literal(name, _) = arg else { return None };
-                path.push(name.to_string());
+                path.push(name.to_string().to_lowercase());
             }
             Some(path)
         }

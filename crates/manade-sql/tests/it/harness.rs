@@ -94,12 +94,14 @@ pub fn catalog() -> Catalog {
                 ])),
                 time: Some(vec!["ends".to_owned()]),
                 append: true,
+                sql: None,
             },
             Upstream {
                 name: "totals".to_owned(),
                 schema: Arc::new(Schema::new(vec![Field::new("origin", DataType::Utf8View, true)])),
                 time: None,
                 append: false,
+                sql: None,
             },
         ],
     }
