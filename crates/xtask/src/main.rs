@@ -3,9 +3,11 @@
 //! - [`command`]: the command line
 //! - [`test`]: everything that must hold: [`tidy`], cargo's own checks and tests, [`generate`]d files, the [`suites`] that
 //!   need other programs
+//! - [`bench`]: what is promised of speed, beside other systems
 //! - [`tools`]: those programs, installed into a cache folder
 //! - [`report`]: what the developer sees; [`process`], [`server`], [`http`]: what it takes to run things
 
+mod bench;
 mod command;
 mod generate;
 mod http;

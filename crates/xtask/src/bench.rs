@@ -1,0 +1,92 @@
+//! `cargo xtask bench`: what is promised of speed, measured beside the systems that a user would take instead.
+//!
+//! - [`throughput`], [`ingest`], [`queries`], [`growth`], [`start`]: the benchmarks; docs/benchmarks.md says what each measures
+//! - [`events`]: what is measured with, from [`random`] numbers
+//! - [`program`]: the program under test; [`peers`]: Spark and Flink; [`rows`]: whether they give the same
+//! - [`load`]: HTTP clients; [`statistics`] and [`figures`]: what comes of it, [`plot`]ted too
+
+mod events;
+mod figures;
+mod peers;
+mod program;
+mod random;
+mod rows;
+mod statistics;
+mod throughput;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::report;
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+use figures::Section;
+pub use peers::System;
+use program::Manade;
+
+pub struct Options {
+    /// Names of benchmarks; empty for all of them.
+    pub only: Vec<String>,
+    pub runs: usize,
+    /// Instead of each benchmark's own number.
+    pub events: Option<u64>,
+    /// Instead of building what is shipped.
+    pub binary: Option<PathBuf>,
+    pub without: Vec<System>,
+    pub json: Option<PathBuf>,
+    pub write_docs: bool,
+}
+
+type Run = fn(&Bench) -> Result<Section>;
+const ALL: [(&str, Run); 1] = [("throughput", throughput::run)];
+const PAGE: &str = "docs/benchmarks.md";
+
+/// What every benchmark has.
+pub struct Bench<'a> {
+    workspace: &'a Workspace,
+    tools: Tools,
+    binary: PathBuf,
+    cache: PathBuf,
+    options: &'a Options,
+}
+
+impl Bench<'_> {
+    fn manade(&self, scratch: &str) -> Result<Manade> {
+        Ok(Manade { binary: self.binary.clone(), scratch: self.workspace.scratch(scratch)? })
+    }
+}
+
+pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    for name in &options.only {
+        if !ALL.iter().any(|(known, _)| known == name) {
+            bail!("no benchmark is called {name}; there are: {}", ALL.map(|(name, _)| name).join(", "));
+        }
+    }
+    let binary = match &options.binary {
+        Some(binary) => binary.canonicalize()?,
+        None => workspace.build_dist()?,
+    };
+    let tools = Tools::new(false)?;
+    let cache = tools.cache("bench-events");
+    let bench = Bench { workspace, tools, binary, cache, options };
+    let (mut bars, mut reached) = (0, 0);
+    for (name, run) in ALL {
+        if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
+            continue;
+        }
+        let section = run(&bench)?;
+        section.print();
+        if let Some(path) = &options.json {
+            section.append(path)?;
+        }
+        if options.write_docs {
+            section.document(&workspace.root.join(PAGE))?;
+        }
+        let (more_bars, more_reached) = section.bars();
+        (bars, reached) = (bars + more_bars, reached + more_reached);
+    }
+    report::say(&format!("\n{reached} of {bars} bars reached"));
+    Ok(ExitCode::SUCCESS)
+}
