@@ -7,10 +7,16 @@
 
 mod events;
 mod figures;
+mod growth;
+mod ingest;
+mod load;
 mod peers;
+mod plot;
 mod program;
+mod queries;
 mod random;
 mod rows;
+mod start;
 mod statistics;
 mod throughput;
 
@@ -40,7 +46,13 @@ pub struct Options {
 }
 
 type Run = fn(&Bench) -> Result<Section>;
-const ALL: [(&str, Run); 1] = [("throughput", throughput::run)];
+const ALL: [(&str, Run); 5] = [
+    ("throughput", throughput::run),
+    ("ingest", ingest::run),
+    ("queries", queries::run),
+    ("growth", growth::run),
+    ("start", start::run),
+];
 const PAGE: &str = "docs/benchmarks.md";
 
 /// What every benchmark has.

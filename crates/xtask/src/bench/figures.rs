@@ -1,7 +1,8 @@
 //! What was measured, beside what must be reached: as a table, as JSON lines, and in docs/benchmarks.md.
 
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -144,16 +145,16 @@ impl Section {
         let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = String::from("\n");
         for line in &self.lines {
-            text.push_str(&format!("- {line}\n"));
+            let _ = writeln!(text, "- {line}");
         }
         text.push('\n');
         text.push_str(&row(&self.headers));
-        text.push_str(&format!("|{}\n", "---|".repeat(self.headers.len())));
+        let _ = writeln!(text, "|{}", "---|".repeat(self.headers.len()));
         for cells in &self.rows {
             text.push_str(&row(cells));
         }
         if let Some(plot) = &self.plot {
-            text.push_str(&format!("\n```text\n{plot}\n```\n"));
+            let _ = write!(text, "\n```text\n{plot}\n```\n");
         }
         text.push('\n');
         text

@@ -1,5 +1,6 @@
 //! Nexmark queries over files of NDJSON, beside Spark and Flink, with their rows compared.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +126,7 @@ fn timed(
     let mut said = format!("Manade {discarded:.2} s, rows kept {kept:.2} s");
     for peer in peers {
         let seconds = peer.time(query.name, events)?;
-        said.push_str(&format!(", {} {seconds:.2} s", peer.system.name()));
+        let _ = write!(said, ", {} {seconds:.2} s", peer.system.name());
         match times.peers.iter_mut().find(|(system, _)| *system == peer.system) {
             Some((_, seen)) => seen.push(seconds),
             None => times.peers.push((peer.system, vec![seconds])),
