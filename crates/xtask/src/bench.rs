@@ -20,11 +20,15 @@ mod start;
 mod statistics;
 mod throughput;
 
+use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::process;
 use crate::report;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
@@ -88,7 +92,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
         if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
             continue;
         }
-        let section = run(&bench)?;
+        let mut section = run(&bench)?;
+        section.lines.insert(0, measured_on(workspace)?);
         section.print();
         if let Some(path) = &options.json {
             section.append(path)?;
@@ -101,4 +106,17 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     }
     report::say(&format!("\n{reached} of {bars} bars reached"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The machine and the state of the code.
+fn measured_on(workspace: &Workspace) -> Result<String> {
+    let processors = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
+    let cores = thread::available_parallelism()?;
+    let memory = program::machine_memory()? / 1_073_741_824.0;
+    let mut git = Command::new("git");
+    git.current_dir(&workspace.root).args(["describe", "--always", "--dirty", "--abbrev=10"]);
+    let commit = process::output_of(&mut git, Duration::from_mins(1))?;
+    let (model, commit) = (model.trim_start_matches([':', ' ', '\t']), commit.trim());
+    Ok(format!("{cores} cores ({model}), {memory:.0} GiB; commit {commit}"))
 }

@@ -57,13 +57,14 @@ pub fn run(bench: &Bench) -> Result<Section> {
         }
     }
     let curves = curves(&points);
+    let first =
+        format!("{} events {{key, value}}, {} runs of each, in turn", thousands(count as f64), bench.options.runs);
+    let mut lines = vec![first];
     if bench.options.write_docs {
         fs::write(bench.workspace.root.join(PICTURE), plot::svg(&curves))
             .with_context(|| format!("write {PICTURE}"))?;
+        lines.push("the curve: [growth.svg](growth.svg)".to_owned());
     }
-    let first =
-        format!("{} events {{key, value}}, {} runs of each, in turn", thousands(count as f64), bench.options.runs);
-    let lines = vec![first, "SELECT key, count(*), sum(value), max(value) FROM events GROUP BY key".to_owned()];
     let mut section = Section::of("growth", lines, figures(&points)?);
     section.plot = Some(plot::text(&curves));
     Ok(section)

@@ -87,22 +87,30 @@ def rows(name: str, events: str, folder: str) -> dict:
     # Flink reads the parts of files in an order of its own, by which most events would be late; by that of their times none
     # is. Files get their names at a checkpoint.
     tables = environment(events, "'1' DAY", **{"execution.checkpointing.interval": "2s"})
-    if name == "q17":
-        names = [column.split()[0].strip("`") for column in columns.split(", ")]
-        last = {}
-        with tables.execute_sql(query).collect() as changes:
-            for row in changes:
-                values = list(row)
-                last[tuple(values[:2])] = values
-        Path(folder).mkdir()
-        with open(Path(folder) / "rows.json", "w") as out:
-            for values in last.values():
-                out.write(json.dumps(dict(zip(names, values))) + "\n")
-        return {}
-    options = f"'connector' = 'filesystem', 'path' = 'file://{folder}', 'format' = 'json'"
+    changes = name == "q17"
+    options = f"'connector' = 'filesystem', 'path' = 'file://{folder}', 'format' = '{'debezium-json' if changes else 'json'}'"
     tables.execute_sql(f"CREATE TABLE sink ({columns}) WITH ({options})")
     tables.execute_sql(f"INSERT INTO sink {query}").wait()
+    if changes:
+        keep_last(Path(folder))
     return {}
+
+
+def keep_last(folder: Path) -> None:
+    """Replaces files of changes by one of the rows that they lead to. A key's changes are in files of one writer, in order."""
+
+    def place(path: Path) -> tuple[int, int]:
+        writer, number = path.name.rsplit("-", 2)[1:]
+        return int(writer), int(number)
+
+    last = {}
+    for path in sorted(folder.glob("part-*"), key=place):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)["after"]
+            if row:
+                last[row["auction"], row["day"]] = row
+        path.unlink()
+    (folder / "rows.json").write_text("".join(json.dumps(row) + "\n" for row in last.values()))
 
 
 def main() -> None:
