@@ -92,8 +92,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
         if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
             continue;
         }
+        let machine = measured_on(workspace)?;
         let mut section = run(&bench)?;
-        section.lines.insert(0, measured_on(workspace)?);
+        section.lines.insert(0, machine);
         section.print();
         if let Some(path) = &options.json {
             section.append(path)?;
@@ -108,15 +109,17 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The machine and the state of the code.
+/// The machine, how busy it was before, and the state of the code.
 fn measured_on(workspace: &Workspace) -> Result<String> {
     let processors = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
     let cores = thread::available_parallelism()?;
     let memory = program::machine_memory()? / 1_073_741_824.0;
+    let load = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
     let mut git = Command::new("git");
     git.current_dir(&workspace.root).args(["describe", "--always", "--dirty", "--abbrev=10"]);
     let commit = process::output_of(&mut git, Duration::from_mins(1))?;
     let (model, commit) = (model.trim_start_matches([':', ' ', '\t']), commit.trim());
-    Ok(format!("{cores} cores ({model}), {memory:.0} GiB; commit {commit}"))
+    Ok(format!("{cores} cores ({model}), {memory:.0} GiB, load {load} before; commit {commit}"))
 }
