@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
 use crate::workspace::Workspace;
-use crate::{crash, fuzz, generate, test, tidy};
+use crate::{bench, crash, fuzz, generate, test, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -21,6 +21,12 @@ usage: cargo xtask COMMAND
   tidy                 rules of this code base that no other tool checks
   generate [--check]   writes the files that are generated from the code; --check compares them only
   dist                 builds what is shipped and benchmarked
+  bench [NAME ...] [--runs N] [--events N] [--binary PATH] [--without spark|flink] [--json FILE] [--write-docs]
+                       measures throughput, ingest, queries, growth and start, or those that are named, beside Spark and
+                       Flink, which are installed into $MANADE_CACHE; docs/benchmarks.md says what and how.
+                       --runs (3) is the number of runs of which the median counts; --events is for a quick look;
+                       --binary takes another program than what `dist` builds; --json appends a line a figure;
+                       --write-docs puts the figures into docs/benchmarks.md
   crash [--runs N] [--seed N] [--power-cut] [--binary PATH]
                        kills a loaded `manade up` again and again and compares what it holds; --power-cut also takes away
                        what was not synced
@@ -43,6 +49,7 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
             Ok(single("generated files", || generate::check(&workspace)))
         }
         ["dist"] => dist(&workspace),
+        ["bench", options @ ..] => bench::run(&workspace, &bench_options(options)?),
         ["crash", options @ ..] => {
             workspace.build()?;
             crash::run(&workspace, &crash_options(options)?, report::say)?;
@@ -82,6 +89,40 @@ fn test_options(words: &[&str]) -> Result<test::Options> {
     Ok(options)
 }
 
+fn bench_options(words: &[&str]) -> Result<bench::Options> {
+    let mut options = bench::Options {
+        only: Vec::new(),
+        runs: 3,
+        events: None,
+        binary: None,
+        without: Vec::new(),
+        json: None,
+        write_docs: false,
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
+        match *word {
+            "--runs" => options.runs = count(value()?)? as usize,
+            "--events" => options.events = Some(count(value()?)?),
+            "--binary" => options.binary = Some(value()?.into()),
+            "--without" => options.without.push(bench::System::named(value()?)?),
+            "--json" => options.json = Some(value()?.into()),
+            "--write-docs" => options.write_docs = true,
+            other if other.starts_with('-') => bail!("unknown option {other}\n{USAGE}"),
+            name => options.only.push(name.to_owned()),
+        }
+    }
+    Ok(options)
+}
+
+fn count(text: &str) -> Result<u64> {
+    match text.replace('_', "").parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => bail!("{text} is no number from 1 on"),
+    }
+}
+
 fn crash_options(words: &[&str]) -> Result<crash::Options> {
     let mut options = crash::Options { runs: 25, seed: None, power_cut: false, binary: None };
     let mut words = words.iter();
@@ -105,11 +146,7 @@ fn single(name: &str, step: impl FnOnce() -> Result<report::Outcome>) -> ExitCod
 }
 
 fn dist(workspace: &Workspace) -> Result<ExitCode> {
-    let status = workspace.cargo().args(["build", "--profile", "dist", "--package", "manade"]).status()?;
-    if !status.success() {
-        return Ok(ExitCode::FAILURE);
-    }
-    let binary = workspace.target.join("dist").join("manade");
+    let binary = workspace.build_dist()?;
     let bytes = std::fs::metadata(&binary)?.len();
     report::say(&format!("{} ({:.1} MiB)", binary.display(), bytes as f64 / 1_048_576.0));
     Ok(ExitCode::SUCCESS)

@@ -52,10 +52,13 @@ pub fn check(workspace: &Workspace) -> Result<Outcome> {
 
 fn all(workspace: &Workspace) -> Result<Vec<Generated>> {
     let page = fs::read_to_string(workspace.root.join(SQL_PAGE)).with_context(|| format!("read {SQL_PAGE}"))?;
+    let functions = format!("\n{}\n", manade(workspace, &["functions"])?);
+    let page =
+        replace_between(&page, BEGIN, END, &functions).with_context(|| format!("find the list in {SQL_PAGE}"))?;
     Ok(vec![
         ("docs/pipeline.schema.json", manade(workspace, &["schema"])?),
         ("examples/flights/openapi.json", manade(workspace, &["openapi", "examples/flights"])?),
-        (SQL_PAGE, replace_between(&page, &format!("\n{}\n", manade(workspace, &["functions"])?))?),
+        (SQL_PAGE, page),
     ])
 }
 
@@ -63,10 +66,11 @@ fn manade(workspace: &Workspace, arguments: &[&str]) -> Result<String> {
     process::output_of(Command::new(workspace.manade()).current_dir(&workspace.root).args(arguments), COMMAND)
 }
 
-fn replace_between(page: &str, content: &str) -> Result<String> {
-    let missing = || format!("{SQL_PAGE} lacks the line {BEGIN}or {END}");
-    let start = page.find(BEGIN).with_context(missing)? + BEGIN.len();
-    let end = start + page[start..].find(END).with_context(missing)?;
+/// The page with the content between these lines replaced.
+pub fn replace_between(page: &str, begin: &str, end: &str, content: &str) -> Result<String> {
+    let missing = || format!("it lacks the line {begin}or {end}");
+    let start = page.find(begin).with_context(missing)? + begin.len();
+    let end = start + page[start..].find(end).with_context(missing)?;
     Ok(format!("{}{content}{}", &page[..start], &page[end..]))
 }
 

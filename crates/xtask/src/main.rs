@@ -3,10 +3,12 @@
 //! - [`command`]: the command line
 //! - [`test`]: everything that must hold: [`tidy`], cargo's own checks and tests, [`generate`]d files, the [`suites`] that
 //!   need other programs
+//! - [`bench`]: what is promised of speed, beside other systems
 //! - [`tools`]: those programs, installed into a cache folder
 //! - [`crash`]: kills the program again and again; [`fuzz`]: gives it what nobody would
 //! - [`report`]: what the developer sees; [`process`], [`server`], [`http`]: what it takes to run things
 
+mod bench;
 mod command;
 mod crash;
 mod fuzz;

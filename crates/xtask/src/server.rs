@@ -1,4 +1,4 @@
-//! The flights example, served by the real program.
+//! The real program as a server: of the flights example, or of what a command says.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -34,13 +34,22 @@ impl Server {
             command
         };
         process::output_of(up().arg("--once"), START)?;
-        let port = free_port()?;
-        let file = File::create(&log)?;
-        let mut command = up();
-        command.args(["--listen", &format!("127.0.0.1:{port}")]).stdout(file.try_clone()?).stderr(file);
-        let mut server = Self { port, child: command.spawn()?, log };
+        let mut server = Self::spawn(up(), log)?;
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Starts a command that serves, on a free port. What it writes goes to the log.
+    pub fn spawn(mut command: Command, log: PathBuf) -> Result<Self> {
+        let port = free_port()?;
+        let file = File::create(&log)?;
+        command.args(["--listen", &format!("127.0.0.1:{port}")]).stdout(file.try_clone()?).stderr(file);
+        Ok(Self { port, child: command.spawn()?, log })
+    }
+
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -52,12 +61,18 @@ impl Server {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    /// That it still runs.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("manade up ended with {status}\n{}", self.log()),
+            None => Ok(()),
+        }
+    }
+
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("manade up ended with {status}\n{}", self.log());
-            }
+            self.check()?;
             if http::get(self.port, "/health/ready", "*/*").is_ok_and(|response| response.status == 200) {
                 return Ok(());
             }

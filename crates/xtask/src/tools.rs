@@ -24,6 +24,11 @@ pub enum Need {
     Debian { package: &'static str, probe: &'static str },
 }
 
+/// What PySpark and PyFlink run on.
+pub const JAVA: Need = Need::Debian { package: "openjdk-17-jre-headless", probe: "java" };
+/// What Manade's SQL and its speed are compared with.
+pub const SPARK: Need = Need::Pip { environment: "spark", packages: &["pyspark==4.3.0"] };
+
 pub struct Tools {
     folder: PathBuf,
     /// Whether the system's package manager may be used.

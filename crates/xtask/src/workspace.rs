@@ -44,6 +44,12 @@ impl Workspace {
         if self.cargo().args(BUILD).status()?.success() { Ok(()) } else { bail!("manade does not build") }
     }
 
+    /// Builds what is shipped and benchmarked, and says where it is.
+    pub fn build_dist(&self) -> Result<PathBuf> {
+        let status = self.cargo().args(["build", "--profile", "dist", "--locked", "--package", "manade"]).status()?;
+        if status.success() { Ok(self.target.join("dist").join("manade")) } else { bail!("manade does not build") }
+    }
+
     /// An empty folder of this name for a step's files.
     pub fn scratch(&self, name: &str) -> Result<PathBuf> {
         let folder = self.target.join("xtask").join(name);

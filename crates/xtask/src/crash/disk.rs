@@ -298,7 +298,7 @@ mod tests {
     fn after(records: &[Vec<u8>]) -> Vec<(String, String)> {
         let mut disk = Disk::default();
         disk.replay(&records.concat()).unwrap();
-        disk.cut(Unsynced::Nothing, &mut Random(1));
+        disk.cut(Unsynced::Nothing, &mut Random::new(1));
         let text = |node: &Node| match node {
             Node::Folder => "/".to_owned(),
             Node::File(file) => String::from_utf8(disk.files[*file].synced.clone()).unwrap(),

@@ -73,7 +73,7 @@ fn line(random: &mut Random, id: u64, millis: u64, keys: u64, expected: &mut Exp
 
 /// Appends events to a file until there are enough.
 pub fn write_file(path: &Path, events: u64, seed: u64) -> Result<Expected> {
-    let (mut random, mut expected) = (Random(seed), Expected::default());
+    let (mut random, mut expected) = (Random::new(seed), Expected::default());
     let mut file = File::options().append(true).create(true).open(path)?;
     let mut id = 0;
     while id < events {
@@ -100,7 +100,7 @@ pub fn push(
     pushed: &AtomicU64,
     stop: &AtomicBool,
 ) -> Result<Expected> {
-    let (mut random, mut expected) = (Random(seed), Expected::default());
+    let (mut random, mut expected) = (Random::new(seed), Expected::default());
     for request in 0..requests {
         let mut body = String::new();
         let first = (client << 40) + request * 1000;

@@ -68,7 +68,7 @@ pub fn run(workspace: &Workspace, options: &Options, tell: impl Fn(&str)) -> Res
         let folder = workspace.scratch("crash")?;
         let start = Instant::now();
         let mut place =
-            Place { folder, binary: binary.clone(), shim: shim.clone(), port: free_port()?, random: Random(seed) };
+            Place { folder, binary: binary.clone(), shim: shim.clone(), port: free_port()?, random: Random::new(seed) };
         let told = place.run(options.power_cut).with_context(|| {
             let power = if options.power_cut { " --power-cut" } else { "" };
             format!("again: cargo xtask crash --runs 1 --seed {seed}{power}; what is there: {}", place.folder.display())

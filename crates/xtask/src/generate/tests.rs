@@ -3,8 +3,8 @@ use super::*;
 #[test]
 fn only_what_is_between_the_marks_changes() {
     let page = format!("before\n{BEGIN}old\n{END}\nafter\n");
-    assert_eq!(replace_between(&page, "new\n").unwrap(), format!("before\n{BEGIN}new\n{END}\nafter\n"));
-    assert!(replace_between("no marks", "new").is_err());
+    assert_eq!(replace_between(&page, BEGIN, END, "new\n").unwrap(), format!("before\n{BEGIN}new\n{END}\nafter\n"));
+    assert!(replace_between("no marks", BEGIN, END, "new").is_err());
 }
 
 #[test]

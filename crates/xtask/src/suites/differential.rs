@@ -8,25 +8,17 @@ use anyhow::Result;
 use super::{Suite, counting};
 use crate::process;
 use crate::report::Outcome;
-use crate::tools::{Need, Tools};
+use crate::tools::{JAVA, SPARK, Tools};
 use crate::workspace::Workspace;
 
-pub const SUITE: Suite = Suite {
-    name: "differential SQL",
-    needs: &[
-        Need::Debian { package: "openjdk-17-jre-headless", probe: "java" },
-        Need::Pip { environment: ENVIRONMENT, packages: &["pyspark==4.3.0"] },
-    ],
-    run,
-};
+pub const SUITE: Suite = Suite { name: "differential SQL", needs: &[JAVA, SPARK], run };
 
-const ENVIRONMENT: &str = "spark";
 const LIMIT: Duration = Duration::from_mins(15);
 
 fn run(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
     let folder = workspace.root.join("tests").join("differential");
     let python = || {
-        let mut command = Command::new(tools.pip_program(ENVIRONMENT, "python"));
+        let mut command = Command::new(tools.pip_program("spark", "python"));
         command.current_dir(&folder).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     };
