@@ -279,11 +279,26 @@ fn problem(error: &ParserError, query: &str) -> Problem {
         Some((expected, found)) => format!("expected {expected}, found `{found}`"),
         None => lower_first(text),
     };
-    Problem::new(at, text)
+    let problem = Problem::new(at, text);
+    match word {
+        Some(word) => problem.hint(format!("a name with letters other than a to z is written in backticks: `{word}`")),
+        None => problem,
+    }
+}
+
+/// The word at a place where a letter stands that is part of no plain name.
+fn foreign_word(query: &str, at: Location) -> Option<String> {
+    let line: Vec<char> = query.lines().nth(usize::try_from(at.line).ok()?.checked_sub(1)?)?.chars().collect();
+    let at = usize::try_from(at.column).ok()?.checked_sub(1)?;
+    let is_part = |c: &char| c.is_alphanumeric() || *c == '_';
+    line.get(at).filter(|c| c.is_alphabetic() && !c.is_ascii())?;
+    let start = line[..at].iter().rposition(|c| !is_part(c)).map_or(0, |before| before + 1);
+    Some(line[start..].iter().take_while(|c| is_part(c)).collect())
 }
 
 /// `1, Column: 8`.
 fn location(text: &str) -> Option<Location> {
+    let word = foreign_word(query, at);
     let (line, column) = text.split_once(", Column: ")?;
     Some(Location { line: line.parse().ok()?, column: column.trim().parse().ok()? })
 }
