@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use manade_model::{EventSchema, Finding, Name, Parsed, Pipeline, Platform, PlatformFile, Severity};
-use manade_pipeline::plan::{Plan, plan};
+use manade_pipeline::plan::{Plan, judge, plan};
 
 /// A platform that was read and compiled as far as it goes.
 pub struct Checked {
@@ -55,7 +55,9 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Resul
     let Parsed { platform, drafts, mut findings } = manade_model::parse(&read_platform(path)?);
     let mut plans = Vec::new();
     for draft in &drafts {
-        findings.extend(plan(draft, fixed(&draft.name).as_ref()).1);
+        let name = &draft.pipeline.name;
+        let fixed = if name.is_stand_in() { None } else { fixed(name) };
+        findings.extend(judge(draft, fixed.as_ref()));
     }
     for pipeline in &platform.pipelines {
         let fixed = pipeline.events.schema.is_none().then(|| fixed(&pipeline.name)).flatten();

@@ -1,6 +1,7 @@
 //! Query text to syntax tree: Spark's lexical rules over sqlparser.
 
 use std::any::TypeId;
+use std::collections::BTreeSet;
 
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Query, Statement};
@@ -39,6 +40,15 @@ pub fn parse(text: &str) -> Result<Query, Problem> {
         }
         None => Err(Problem::new(START, "no query").hint("write a SELECT over events")),
     }
+}
+
+/// Every word of a query, in lower case.
+pub fn words(text: &str) -> BTreeSet<String> {
+    let word = |token: TokenWithSpan| match token.token {
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
+    };
+    tokens(text).into_iter().flatten().filter_map(word).collect()
 }
 
 const START: Location = Location { line: 1, column: 1 };
@@ -274,6 +284,7 @@ fn problem(error: &ParserError, query: &str) -> Problem {
         Some((text, position)) => (text, location(position).unwrap_or(START)),
         None => (text, end(query)),
     };
+    let word = foreign_word(query, at);
     let text = match text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, "EOF")) => format!("the query ends where {expected} was expected"),
         Some((expected, found)) => format!("expected {expected}, found `{found}`"),
@@ -298,7 +309,6 @@ fn foreign_word(query: &str, at: Location) -> Option<String> {
 
 /// `1, Column: 8`.
 fn location(text: &str) -> Option<Location> {
-    let word = foreign_word(query, at);
     let (line, column) = text.split_once(", Column: ")?;
     Some(Location { line: line.parse().ok()?, column: column.trim().parse().ok()? })
 }
