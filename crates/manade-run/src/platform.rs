@@ -22,6 +22,8 @@ pub enum PlatformError {
     Missing { path: PathBuf },
     #[error("there is no YAML file in {path}")]
     Empty { path: PathBuf },
+    #[error("nothing of kind Pipeline is in {path}")]
+    NoPipeline { path: PathBuf },
     #[error("cannot read {path}")]
     Io { path: PathBuf, source: io::Error },
     #[error("{path} is not UTF-8")]
@@ -73,6 +75,14 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Resul
 impl Checked {
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Refuses what was read from `path` where there is nothing in it to run.
+    pub fn require_pipeline(&self, path: &Path) -> Result<(), PlatformError> {
+        if self.plans.is_empty() && !self.has_errors() {
+            return Err(PlatformError::NoPipeline { path: path.to_owned() });
+        }
+        Ok(())
     }
 
     /// The pipeline of a name, where it was parsed.

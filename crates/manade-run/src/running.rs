@@ -104,6 +104,7 @@ impl Running {
             1 => tracing::info!("there is a note about the platform: `manade check` shows it"),
             notes => tracing::info!("there are {notes} notes about the platform: `manade check` shows them"),
         }
+        checked.require_pipeline(&options.path)?;
         let folder = DataFolder::open(&options.data)?;
         let inner = Arc::new(Inner {
             memory: Memory::new(options.memory),
