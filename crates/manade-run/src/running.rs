@@ -237,7 +237,7 @@ impl Running {
 
     /// Copies the data folder as of each pipeline's last commit.
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
-        self.0.folder.backup_to(to).map_err(|e| ControlError::Failed(describe(&e)))?;
+        self.0.folder.backup_to(to).map_err(|e| ControlError::Refused(describe(&e)))?;
         for slot in self.0.slots() {
             slot.with(|pipeline| pipeline.backup(to.join("pipelines").join(pipeline.name())))?;
         }
