@@ -16,3 +16,4 @@ pub use inferred::inferred_schema;
 pub use offline::Offline;
 pub use platform::{Checked, PlatformError, check, read_platform};
 pub use running::{IngestTicket, RunOptions, Running, StartError};
+pub use running::FINDING;
