@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::finding::{Finding, Place};
-use crate::pipeline::{Emit, Events, HttpSource, Late, Name, Pipeline, ResultSpec, Retain, Sink, Source, Start, Table};
+use crate::pipeline::{
+    Draft, Emit, EventSchema, Events, HttpSource, Late, Name, Pipeline, ResultSpec, Retain, Sink, Source, Start, Table,
+    Unread,
+};
 use crate::read::{Got, Item, Object, Reading};
 use crate::yaml::Mark;
 
@@ -16,18 +19,18 @@ use crate::yaml::Mark;
 pub(crate) struct Built {
     pub name: Option<(Name, Place)>,
     pub results: Vec<(Name, Place)>,
-    /// `None` where a part is missing without which its SQL cannot be judged.
-    pub pipeline: Option<Pipeline>,
+    /// `None` where it has no `spec` to speak of.
+    pub draft: Option<Draft>,
     /// Whether there were no errors.
     pub is_sound: bool,
 }
 
 pub(crate) fn pipeline(reading: &mut Reading<'_>, document: &Object<'_>, errors_before: usize) -> Built {
     let name = document.object("metadata").and_then(|metadata| placed_name(reading, metadata));
-    let mut built = Built { name: name.clone(), results: Vec::new(), pipeline: None, is_sound: false };
+    let mut built = Built { name: name.clone(), results: Vec::new(), draft: None, is_sound: false };
     if let Some(spec) = document.object("spec") {
         built.results = result_names(reading, spec);
-        built.pipeline = build(reading, spec, name);
+        built.draft = Some(build(reading, spec, name));
     }
     built.is_sound = reading.errors() == errors_before;
     built
@@ -59,24 +62,25 @@ pub(crate) fn clashes(built: &mut [Built]) -> Vec<Finding> {
     findings
 }
 
-fn build(reading: &mut Reading<'_>, spec: &Object<'_>, name: Option<(Name, Place)>) -> Option<Pipeline> {
+fn build(reading: &mut Reading<'_>, spec: &Object<'_>, named: Option<(Name, Place)>) -> Draft {
+    let mut unread = Unread::default();
     let source = spec.object("source").and_then(|source| source_of(reading, source));
-    let events = events(reading, spec, source.as_ref());
-    let tables = tables(reading, spec);
-    let results = results(reading, spec, tables.as_deref().unwrap_or_default());
-    let tests = unit_test::tests(reading, spec, events.as_ref(), tables.as_deref());
+    let (events, is_schema_whole) = events(reading, spec, source.as_ref(), &mut unread);
+    let tables = tables(reading, spec, &mut unread);
+    let mut results = results(reading, spec, &tables, &mut unread);
+    let known_schema = events.schema.as_ref().filter(|_| is_schema_whole);
+    let are_tables_known = spec.is_sound("tables") && tables.len() == spec.list("tables").len();
+    let tests = unit_test::tests(reading, spec, known_schema, are_tables_known.then_some(tables.as_slice()));
+    unread.words.append(&mut reading.broken);
+    reading.gaps.clear();
+    for result in &mut results {
+        result.index.retain(|(column, _)| !unread.words.contains(&column.to_lowercase()));
+    }
+    let (name, place) = named.unwrap_or_else(|| (Name::stand_in(), reading.place(Mark { line: 1, column: 1 })));
     let patterns = std::mem::take(&mut reading.patterns);
-    let (name, place) = name?;
-    Some(Pipeline {
-        name,
-        source: source?,
-        events: events?,
-        tables: tables?,
-        results: results?,
-        tests,
-        patterns,
-        place,
-    })
+    // One of which nothing is known may have any columns of its own.
+    let source = source.unwrap_or(Source::Http(HttpSource { retain: Retain::default() }));
+    Draft { pipeline: Pipeline { name, source, events, tables, results, tests, patterns, place }, unread }
 }
 
 fn source_of(reading: &mut Reading<'_>, source: &Object<'_>) -> Option<Source> {
@@ -88,23 +92,30 @@ fn source_of(reading: &mut Reading<'_>, source: &Object<'_>) -> Option<Source> {
     Some(Source::Http(HttpSource { retain: http.get("retain").map_or(day, retain) }))
 }
 
-fn events(reading: &mut Reading<'_>, spec: &Object<'_>, source: Option<&Source>) -> Option<Events> {
+/// And whether the schema is what the file says, all of it.
+fn events(
+    reading: &mut Reading<'_>,
+    spec: &Object<'_>,
+    source: Option<&Source>,
+    unread: &mut Unread,
+) -> (Events, bool) {
     let none = Object::empty();
     let is_http = matches!(source, Some(Source::Http(_)));
     let events = spec.object("events").unwrap_or(&none);
-    let schema = schema::schema(reading, events, is_http);
+    let columns = schema::schema(reading, events, is_http);
     if is_http && !events.has("schema") && events.is_sound("schema") && spec.is_sound("events") {
         let mark =
             spec.object("source").and_then(|source| source.key_mark("http")).unwrap_or(Mark { line: 1, column: 1 });
         let hint = "write the columns and their types under `spec.events.schema`";
         reading.error(mark, "an http source needs `events.schema`".to_owned(), Some(hint.to_owned()));
     }
-    let before = reading.errors();
-    let (time, time_mark) = match events.get("time") {
-        Some(Item { mark, got: Got::Text(text) }) => (schema::time(reading, text, *mark, schema.as_ref()), *mark),
-        _ => (None, Mark { line: 1, column: 1 }),
-    };
-    let is_time_sound = reading.errors() == before && events.is_sound("time");
+    let is_whole = columns.as_ref().map_or(events.is_sound("schema") && !events.has("schema"), |c| c.is_whole);
+    let schema = columns.map(|columns| columns.schema);
+    let is_inferred = schema.is_none() && is_whole && (spec.has("events") || spec.is_sound("events"));
+    if schema.is_none() && !(is_inferred && can_be_inferred(spec, source)) {
+        unread.relations.insert("events".to_owned());
+    }
+    let (time, time_place) = event_time(reading, events, schema.as_ref(), is_whole, unread);
     let late = if events.choice("late") == Some("keep") { Late::Keep } else { Late::Drop };
     if late == Late::Keep
         && !events.has("time")
@@ -116,73 +127,110 @@ fn events(reading: &mut Reading<'_>, spec: &Object<'_>, source: Option<&Source>)
             Some("name the event time's column: `time: column`"),
         );
     }
-    let is_schema_sound = events.is_sound("schema") && (schema.is_some() || !events.has("schema"));
-    (is_schema_sound && is_time_sound && (spec.has("events") || spec.is_sound("events"))).then(|| Events {
+    let events = Events {
         schema,
         time,
-        time_place: reading.place(time_mark),
+        time_place,
         lateness: events.duration("lateness").unwrap_or_default(),
         late,
         coerce: events.flag("coerce").unwrap_or(false),
         max_event: events.size("maxEvent").unwrap_or(16 << 20),
-    })
+    };
+    (events, is_whole)
 }
 
-/// `None` where one of them cannot be built: SQL could name it.
-fn tables(reading: &mut Reading<'_>, spec: &Object<'_>) -> Option<Vec<Table>> {
+/// Not where the format is wrong: then the columns found would be wrong too.
+fn can_be_inferred(spec: &Object<'_>, source: Option<&Source>) -> bool {
+    let file = spec.object("source").and_then(|source| source.object("file"));
+    matches!(source, Some(Source::File(_))) && file.is_some_and(is_format_sound)
+}
+
+fn is_format_sound(file: &Object<'_>) -> bool {
+    ["format", "delimiter", "quote", "header"].iter().all(|key| file.is_sound(key))
+}
+
+fn event_time(
+    reading: &mut Reading<'_>,
+    events: &Object<'_>,
+    schema: Option<&EventSchema>,
+    is_whole: bool,
+    unread: &mut Unread,
+) -> (Option<Vec<String>>, Place) {
+    let before = reading.errors();
+    let (time, mark) = match events.get("time") {
+        Some(Item { mark, got: Got::Text(text) }) => {
+            (schema::time(reading, text, *mark, schema.filter(|_| is_whole)), *mark)
+        }
+        _ => (None, Mark { line: 1, column: 1 }),
+    };
+    // It may be one of the columns that are wrong.
+    let time = time.filter(|path| is_whole || schema.is_some_and(|schema| schema.at(path).is_some()));
+    let is_sound = reading.errors() == before && events.is_sound("time");
+    if !is_sound || (time.is_none() && events.has("time")) {
+        unread.without_time();
+    }
+    (time, reading.place(mark))
+}
+
+/// Those that can be read.
+fn tables(reading: &mut Reading<'_>, spec: &Object<'_>, unread: &mut Unread) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
     let mut lines: HashMap<Name, usize> = HashMap::new();
-    let mut is_whole = spec.is_sound("tables");
+    unread.has_nameless |= reading.gaps.contains("tables") || (!spec.has("tables") && !spec.is_sound("tables"));
     let objects: Vec<&Object<'_>> = objects(spec, "tables").collect();
     for object in objects {
-        let schema = schema::schema(reading, object, false);
-        is_whole &= schema.is_some() || !object.has("schema");
-        let file = object.object("file").and_then(|file| files::table_file(reading, file));
-        let name = placed_name(reading, object);
-        if let Some((name, place)) = &name {
+        let columns = schema::schema(reading, object, false);
+        let is_whole = columns.as_ref().map_or(object.is_sound("schema"), |columns| columns.is_whole);
+        let file = object.object("file");
+        let is_whole = is_whole && file.is_some_and(is_format_sound);
+        let file = file.and_then(|file| files::table_file(reading, file));
+        let Some((name, place)) = placed_name(reading, object) else {
+            unread.has_nameless = true;
+            continue;
+        };
+        if name.as_str() == "events" {
+            taken(reading, &place, "a table cannot be called `events`: that is what SQL calls the pipeline's events");
+        } else if let Some(first) = lines.insert(name.clone(), place.line) {
+            taken(reading, &place, &format!("a second table is called `{name}`, the first is in line {first}"));
+        }
+        match file {
+            Some((path, place, format)) if is_whole => {
+                let schema = columns.map(|columns| columns.schema);
+                tables.push(Table { name, path, format, schema, place });
+            }
+            _ => _ = unread.relations.insert(name.to_string()),
+        }
+    }
+    tables
+}
+
+/// Those whose SQL can be read.
+fn results(reading: &mut Reading<'_>, spec: &Object<'_>, tables: &[Table], unread: &mut Unread) -> Vec<ResultSpec> {
+    let mut results = Vec::new();
+    unread.has_nameless |= reading.gaps.contains("results");
+    let objects: Vec<&Object<'_>> = objects(spec, "results").collect();
+    for object in objects {
+        let named = placed_name(reading, object);
+        if let Some((name, place)) = &named {
             if name.as_str() == "events" {
                 taken(
                     reading,
                     place,
-                    "a table cannot be called `events`: that is what SQL calls the pipeline's events",
-                );
-            } else if let Some(first) = lines.insert(name.clone(), place.line) {
-                taken(reading, place, &format!("a second table is called `{name}`, the first is in line {first}"));
-            }
-        }
-        let (Some((name, _)), Some((path, path_place, format))) = (name, file) else {
-            is_whole = false;
-            continue;
-        };
-        tables.push(Table { name, path, format, schema, place: path_place });
-    }
-    is_whole.then_some(tables)
-}
-
-/// `None` where one of them cannot be built: a later one could read it.
-fn results(reading: &mut Reading<'_>, spec: &Object<'_>, tables: &[Table]) -> Option<Vec<ResultSpec>> {
-    let mut results = Vec::new();
-    let mut is_whole = spec.has("results");
-    let objects: Vec<&Object<'_>> = objects(spec, "results").collect();
-    is_whole &= objects.len() == spec.list("results").len();
-    for object in objects {
-        if let Some((name, place)) = placed_name(reading, object) {
-            if name.as_str() == "events" {
-                taken(
-                    reading,
-                    &place,
                     "a result cannot be called `events`: that is what SQL calls the pipeline's events",
                 );
-            } else if tables.iter().any(|table| table.name == name) {
-                taken(reading, &place, &format!("a table of this pipeline is called `{name}` too"));
+            } else if tables.iter().any(|table| table.name == *name) {
+                taken(reading, place, &format!("a table of this pipeline is called `{name}` too"));
             }
         }
-        match result(reading, object) {
-            Some(result) => results.push(result),
-            None => is_whole = false,
+        let result = result(reading, object);
+        // Whether its rows can be read by another depends on `emit`.
+        if result.is_none() || !object.is_sound("emit") {
+            unread.relations.extend(named.as_ref().map(|(name, _)| name.to_string()));
         }
+        unread.has_nameless |= named.is_none();
+        results.extend(result);
     }
-    is_whole.then_some(results)
+    results
 }
 
 fn result(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<ResultSpec> {
@@ -198,10 +246,12 @@ fn result(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<ResultSpec> 
     let index = index(reading, object);
     let limit = match object.get("limit") {
         Some(Item { got: Got::Count(limit), .. }) => Some(*limit),
-        _ => None,
+        // A list that is bounded wrongly is not one without a bound.
+        _ => (!object.is_sound("limit")).then_some(1),
     };
-    let (name, place) = placed_name(reading, object)?;
-    let Some(Item { got: Got::Sql(sql), .. }) = object.get("sql") else { return None };
+    let Some(Item { got: Got::Sql(sql), mark }) = object.get("sql") else { return None };
+    let named = placed_name(reading, object);
+    let (name, place) = named.unwrap_or_else(|| (Name::stand_in(), reading.place(*mark)));
     Some(ResultSpec {
         name,
         description: object.text("description").map(|text| text.trim().to_owned()),

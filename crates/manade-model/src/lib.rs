@@ -28,8 +28,8 @@ pub use ddl::{TypeError, parse_fields, parse_type};
 pub use finding::{Finding, Place, Severity};
 pub use json_schema::json_schema;
 pub use pipeline::{
-    CsvOptions, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, Name, Pipeline, PipelineTest,
-    Platform, ResultSpec, Retain, Sink, Source, Sql, Start, Table,
+    CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, Name, Pipeline,
+    PipelineTest, Platform, ResultSpec, Retain, Sink, Source, Sql, Start, Table, Unread,
 };
 pub use types::{Field, SparkType, TimeFormat};
 
@@ -46,9 +46,8 @@ pub struct PlatformFile {
 pub struct Parsed {
     /// The pipelines without errors.
     pub platform: Platform,
-    /// Pipelines with errors, as far as their SQL can still be judged, so that all problems are reported at once.
-    /// They are not to be run: what was wrong in them is left out or has its default.
-    pub drafts: Vec<Pipeline>,
+    /// Pipelines with errors.
+    pub drafts: Vec<Draft>,
     /// Errors and notes of all files, by file, line and column.
     pub findings: Vec<Finding>,
 }
@@ -78,8 +77,10 @@ pub fn parse(files: &[PlatformFile]) -> Parsed {
 
     let mut parsed = Parsed { findings, ..Parsed::default() };
     for part in built {
-        let list = if part.is_sound { &mut parsed.platform.pipelines } else { &mut parsed.drafts };
-        list.extend(part.pipeline);
+        match part.draft {
+            Some(draft) if part.is_sound => parsed.platform.pipelines.push(draft.pipeline),
+            draft => parsed.drafts.extend(draft),
+        }
     }
     parsed
 }

@@ -1,5 +1,6 @@
 //! The validated platform: what a folder of YAML means.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +35,25 @@ pub struct Pipeline {
     pub patterns: Vec<(String, Place)>,
     /// Of `metadata.name`.
     pub place: Place,
+}
+
+/// A pipeline with errors, as far as its SQL can still be judged, so that all problems are reported at once. It is not
+/// to be run: what was wrong in it is left out, or has its default or a stand-in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    pub pipeline: Pipeline,
+    pub unread: Unread,
+}
+
+/// What SQL may name and what is wrong itself: of a query that names it nothing can be said but whether it is SQL.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Unread {
+    /// `events`, tables and results, in lower case.
+    pub relations: BTreeSet<String>,
+    /// There is a table or result whose name is wrong, so a query may mean it by any name.
+    pub has_nameless: bool,
+    /// Columns, fields and functions, in lower case.
+    pub words: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -208,11 +228,27 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// For drafts: no valid name is equal to it.
+    pub(crate) fn stand_in() -> Self {
+        Self(String::new())
+    }
+
+    pub fn is_stand_in(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Unread {
+    /// The event time is wrong: windows cannot be judged.
+    pub fn without_time(&mut self) {
+        self.words.extend(["window", "session_window", "window_time"].map(str::to_owned));
     }
 }
 

@@ -4,6 +4,7 @@ mod query;
 mod row;
 mod scalar;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +25,10 @@ pub(crate) struct Reading<'a> {
     pub findings: Vec<Finding>,
     /// Time patterns of the schemas so far, and where each stands.
     pub patterns: Vec<(String, Place)>,
+    /// Names in mappings whose values are wrong, in lower case: columns of a schema among others.
+    pub broken: BTreeSet<String>,
+    /// Lists of which an item could not be read at all.
+    pub gaps: BTreeSet<String>,
 }
 
 /// A value that its kind allows, and where it stands.
@@ -57,7 +62,7 @@ pub(crate) enum Got<'a> {
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
     items: Vec<(&'static str, Mark, Item<'a>)>,
-    /// Keys whose values are wrong somewhere, or that are missing and should not be.
+    /// Keys whose values are wrong somewhere, or that are missing or misspelt.
     unsound: Vec<&'static str>,
 }
 
@@ -94,7 +99,15 @@ impl fmt::Display for Owner<'_> {
 impl<'a> Reading<'a> {
     pub(crate) fn new(path: &'a Path, text: &'a str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Self { path, lines: crate::yaml::lines(text).collect(), errors: 0, findings: Vec::new(), patterns: Vec::new() }
+        Self {
+            path,
+            lines: crate::yaml::lines(text).collect(),
+            errors: 0,
+            findings: Vec::new(),
+            patterns: Vec::new(),
+            broken: BTreeSet::new(),
+            gaps: BTreeSet::new(),
+        }
     }
 
     /// `None` where nothing could be made of the node; then there are findings.
@@ -120,7 +133,7 @@ impl<'a> Reading<'a> {
         let mut object = Object::empty();
         for entry in entries {
             let Some(key) = shape.key(&entry.key) else {
-                self.unknown_key(shape, entry, owner);
+                object.unsound.extend(self.unknown_key(shape, entry, owner));
                 continue;
             };
             let before = self.errors();
@@ -133,7 +146,13 @@ impl<'a> Reading<'a> {
             }
         }
         let is_written = |key: &&Key| entries.iter().any(|entry| entry.key == key.name);
-        for key in shape.keys.iter().filter(|key| key.required && !is_written(key)) {
+        let is_missing =
+            |key: &&Key, object: &Object<'_>| key.required && !is_written(key) && object.is_sound(key.name);
+        for key in shape.keys {
+            // A misspelt one was reported.
+            if !is_missing(&key, &object) {
+                continue;
+            }
             let hint = match (key.kind, key.examples) {
                 (Kind::Choice([(only, _)]), _) => Some(format!("write `{}: {only}`", key.name)),
                 (_, [first, ..]) => Some(format!("write it like `{}: {first}`", key.name)),
@@ -192,8 +211,9 @@ impl<'a> Reading<'a> {
     fn map(&mut self, kind: Kind, entries: &'a [Entry]) -> Vec<(&'a str, Mark, Item<'a>)> {
         let mut items = Vec::with_capacity(entries.len());
         for entry in entries {
-            if let Some(item) = self.read(&entry.node, kind, Owner::key(&entry.key, entry.mark)) {
-                items.push((entry.key.as_str(), entry.mark, item));
+            match self.read(&entry.node, kind, Owner::key(&entry.key, entry.mark)) {
+                Some(item) => items.push((entry.key.as_str(), entry.mark, item)),
+                None => _ = self.broken.insert(entry.key.to_lowercase()),
             }
         }
         items
@@ -210,14 +230,19 @@ impl<'a> Reading<'a> {
         }
         let mut items = Vec::with_capacity(nodes.len());
         for node in nodes {
-            items.extend(self.read(node, kind, Owner { name: owner.name, is_item: true, mark: node.mark }));
+            match self.read(node, kind, Owner { name: owner.name, is_item: true, mark: node.mark }) {
+                Some(item) => items.push(item),
+                None => _ = self.gaps.insert(owner.name.to_owned()),
+            }
         }
         Some(Got::List(items))
     }
 
-    fn unknown_key(&mut self, shape: &'static Shape, entry: &Entry, owner: Owner<'_>) {
+    /// Returns the key that was probably meant.
+    fn unknown_key(&mut self, shape: &'static Shape, entry: &Entry, owner: Owner<'_>) -> Option<&'static str> {
         let names = || shape.keys.iter().map(|key| key.name);
-        let hint = if let Some(near) = crate::closest(&entry.key, names()) {
+        let near = crate::closest(&entry.key, names());
+        let hint = if let Some(near) = near {
             format!("did you mean `{near}`?")
         } else if shape.name == "Type" {
             "a nested object is written `{ type: struct, fields: { ... } }`".to_owned()
@@ -227,6 +252,7 @@ impl<'a> Reading<'a> {
             format!("the keys here are {}", names().collect::<Vec<_>>().join(", "))
         };
         self.error(entry.mark, format!("unknown key `{}` in {}", entry.key, owner), Some(hint));
+        near
     }
 }
 

@@ -213,7 +213,7 @@ fn wrong_schemas() {
     );
     check("schema:\n  a: { type: int, format: yyyy }\n", &[(2, 23, "`format` does not fit the type `int`")]);
     check("schema:\n  a: { type: timestamp, format: epoch_ms }\n", &[(2, 37, "did you mean `epoch_millis`?")]);
-    check("schema:\n  a: { typ: int }\n", &[(2, 7, "`type` is missing in `a`"), (2, 12, "did you mean `type`?")]);
+    check("schema:\n  a: { typ: int }\n", &[(2, 12, "did you mean `type`?")]);
 }
 
 #[test]
@@ -400,20 +400,51 @@ fn other_yaml_in_the_folder() {
 #[test]
 fn drafts_hold_what_sql_can_be_judged_by() {
     let parsed = parse_one(&pipeline_with("result", "retain: soon\nsinks: [discard]\n"));
-    assert_eq!(parsed.drafts[0].results[0].sql.text, "SELECT a FROM events");
+    assert_eq!(parsed.drafts[0].pipeline.results[0].sql.text, "SELECT a FROM events");
+    assert_eq!(parsed.drafts[0].unread, Unread::default());
     assert_eq!(parsed.platform.pipelines, []);
     // What is wrong with the YAML itself counts too.
     let parsed = parse_one(&pipeline_with("events", "late: drop\nlate: keep\n"));
     assert_eq!((parsed.findings.len(), parsed.drafts.len(), parsed.platform.pipelines.len()), (1, 1, 0));
-    for text in [
-        pipeline_with("events", "schema:\n  a: innt\n"),
-        pipeline_with("events", "time: .\n"),
-        pipeline_with("spec", "tables: [{ name: t }]\n"),
-        pipeline_with("spec", "").replace("  events:", "    - name: s\n  events:"),
-    ] {
-        let parsed = parse_one(&text);
-        assert!(!parsed.findings.is_empty());
-        assert_eq!((parsed.drafts.len(), parsed.platform.pipelines.len()), (0, 0), "{text}");
+}
+
+#[test]
+fn drafts_say_what_nothing_can_be_said_about() {
+    let windows = ["session_window", "window", "window_time"].as_slice();
+    let after = |text: &str| pipeline_with("spec", "").replace("  events:", &format!("{text}  events:"));
+    let empty = pipeline_with("spec", "").replace("SELECT a FROM events", "\"\"");
+    let nameless = pipeline_with("spec", "").replace("name: r", "name: My R");
+    // Text, relations, whether one has no name, words, results that are left.
+    let cases: [(String, &[&str], bool, &[&str], usize); 14] = [
+        (pipeline_with("events", "schema:\n  a: innt\n  b: int\n"), &[], false, &["a"], 1),
+        (
+            pipeline_with("events", "schema:\n  a: { type: struct, fields: { x: innt, y: int } }\n"),
+            &[],
+            false,
+            &["x"],
+            1,
+        ),
+        (pipeline_with("events", "schema: a innt\n"), &["events"], false, &[], 1),
+        (pipeline_with("events", "schema:\n  a: int\ntime: b\n"), &[], false, windows, 1),
+        (pipeline_with("events", "time: .\n"), &[], false, windows, 1),
+        (pipeline_with("events", "tiem: a\n"), &[], false, windows, 1),
+        (pipeline_with("events", "latenes: 0\n"), &[], false, &[], 1),
+        (pipeline_with("file", "format: jsonl\n"), &["events"], false, &[], 1),
+        (pipeline_with("spec", "tables: [{ name: t }]\n"), &["t"], false, &[], 1),
+        (pipeline_with("spec", "tables: [{ name: T t, file: { path: t.csv } }]\n"), &[], true, &[], 1),
+        (pipeline_with("spec", "tables: 5\n"), &[], true, &[], 1),
+        (after("    - name: s\n"), &["s"], false, &[], 1),
+        (empty, &["r"], false, &[], 0),
+        (nameless, &[], true, &[], 1),
+    ];
+    for (text, relations, has_nameless, words, results) in cases {
+        let mut parsed = parse_one(&text);
+        assert!(!parsed.findings.is_empty(), "{text}");
+        assert_eq!((parsed.drafts.len(), parsed.platform.pipelines.len()), (1, 0), "{text}");
+        let draft = parsed.drafts.remove(0);
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let expect = Unread { relations: set(relations), has_nameless, words: set(words) };
+        assert_eq!((draft.unread, draft.pipeline.results.len()), (expect, results), "{text}");
     }
 }
 
@@ -514,4 +545,10 @@ proptest! {
         let is_wrong = parsed.findings.iter().any(|finding| finding.severity == Severity::Error);
         prop_assert!(is_wrong || parsed.drafts.is_empty());
     }
+}
+
+#[test]
+fn jsonl_is_called_ndjson_here() {
+    let parsed = parse_one(&pipeline_with("file", "format: jsonl\n"));
+    assert_eq!(parsed.findings[0].hint.as_deref(), Some("did you mean `ndjson`?"));
 }

@@ -61,13 +61,42 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
+/// `4 h 50 min`: the two largest units.
+fn span(seconds: i64) -> String {
+    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let first = parts.iter().position(|(count, _)| *count != 0).unwrap_or(parts.len() - 1);
+    let shown = parts[first..].iter().take(2).filter(|(count, unit)| *count != 0 || *unit == parts[first].1);
+    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
 /// Why a window did not take a row. A sliding window may leave it out several times: it is told once.
 pub fn late_rows(late: &[u32], times: &[i64], watermarks: &[i64]) -> Vec<(usize, String)> {
     let mut rows: Vec<usize> = late.iter().map(|row| *row as usize).collect();
     rows.dedup();
     let reason = |row: usize| {
-        let behind = (watermarks.get(row).copied().unwrap_or_default() - times[row]) / 1_000_000;
-        (row, format!("its window was closed: the event is {behind} s behind the watermark"))
+        let behind = watermarks.get(row).copied().unwrap_or_default() - times[row];
+        (row, format!("its window was closed: the event is {} behind the watermark", span(behind / 1_000_000)))
     };
     rows.into_iter().map(reason).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn spans_have_two_units() {
+        let cases = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (17_400, "4 h 50 min"),
+            (86_405, "1 d"),
+            (90_000, "1 d 1 h"),
+        ];
+        for (seconds, expect) in cases {
+            assert_eq!(span(seconds), expect);
+        }
+    }
 }

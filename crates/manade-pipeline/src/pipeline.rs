@@ -137,7 +137,7 @@ impl Stored {
             name: pipeline.to_owned(),
             state: PipelineState::Stopped,
             reason: None,
-            source: String::new(),
+            source: progress.source.clone().unwrap_or_default(),
             counters: progress.counters,
             watermark: main.and_then(|lane| lane.clock.watermark(lateness)),
             newest: main.and_then(|lane| lane.clock.newest),

@@ -1,12 +1,12 @@
 //! From a pipeline's file to what runs: schemas are settled, SQL is compiled, decoders are made.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use manade_events::{Decoder, DecoderOptions, arrow_schema};
 use manade_model::{
-    EventSchema, FileFormat, Finding, Pipeline, Place, ResultSpec, Severity, Source, SparkType, Sql, Start,
+    Draft, EventSchema, FileFormat, Finding, Pipeline, Place, ResultSpec, Severity, Source, SparkType, Sql, Start,
+    Unread,
 };
 use manade_sql::{Catalog, Input, Query, Stage, Upstream};
 
@@ -48,19 +48,35 @@ pub struct Decoders {
 /// Compiles a pipeline. Reads its tables, and the first events where no schema is written and none was fixed before.
 /// The findings hold every problem; there is no plan where one of them is an error.
 pub fn plan(pipeline: &Pipeline, fixed: Option<&EventSchema>) -> (Option<Plan>, Vec<Finding>) {
+    compile(pipeline, fixed, Unread::default())
+}
+
+/// What compiling shows to be wrong with a pipeline that has errors already, and does not follow from these.
+pub fn judge(draft: &Draft, fixed: Option<&EventSchema>) -> Vec<Finding> {
+    compile(&draft.pipeline, fixed, draft.unread.clone()).1
+}
+
+fn compile(pipeline: &Pipeline, fixed: Option<&EventSchema>, mut unread: Unread) -> (Option<Plan>, Vec<Finding>) {
     let mut findings = Vec::new();
     let tables = tables::sources(&pipeline.tables, &mut findings);
+    let is_read = |name: &str| tables.iter().any(|table| table.name == name);
+    let names = pipeline.tables.iter().map(|table| table.name.to_string());
+    unread.relations.extend(names.filter(|name| !is_read(name)));
     let (schema, inferred) = match (&pipeline.events.schema, fixed) {
         (Some(schema), _) => (Some(schema.clone()), false),
         (None, Some(schema)) => (Some(schema.clone()), true),
+        (None, None) if unread.relations.contains("events") => (None, true),
         (None, None) => (infer(pipeline, &mut findings), true),
     };
     check_source(pipeline, &mut findings);
     check_patterns(pipeline, &mut findings);
-    let Some(schema) = schema else { return (None, findings) };
-    check_time(pipeline, &schema, &mut findings);
-    let tables_known = tables.len() == pipeline.tables.len();
-    let results = if tables_known { results(pipeline, &schema, &tables, &mut findings) } else { Vec::new() };
+    match &schema {
+        Some(schema) if !check_time(pipeline, schema, &mut findings) => unread.without_time(),
+        Some(_) => {}
+        None => _ = unread.relations.insert("events".to_owned()),
+    }
+    let schema = schema.unwrap_or(EventSchema { fields: Vec::new() });
+    let results = results(pipeline, &schema, &tables, unread, &mut findings);
     let failed = findings.iter().any(|f| f.severity == Severity::Error);
     let meta = matches!(pipeline.source, Source::Http(_));
     let plan = Plan { pipeline: pipeline.clone(), schema, inferred, meta, results, tables };
@@ -164,12 +180,21 @@ fn results(
     pipeline: &Pipeline,
     schema: &EventSchema,
     tables: &[TableSource],
+    mut unread: Unread,
     findings: &mut Vec<Finding>,
 ) -> Vec<PlannedResult> {
     let meta = matches!(pipeline.source, Source::Http(_));
     let mut planned: Vec<PlannedResult> = Vec::new();
-    let mut failed = HashSet::new();
     for spec in &pipeline.results {
+        let is_known = |name: &str| {
+            name == "events"
+                || tables.iter().any(|table| table.name == name)
+                || planned.iter().any(|result| result.spec.name.as_str() == name)
+        };
+        if names_unread(spec, &unread, is_known) {
+            unread.relations.insert(spec.name.to_string());
+            continue;
+        }
         let upstream: Vec<Upstream> = planned.iter().map(|r| upstream_of(&r.definition, &r.query)).collect();
         let catalog = Catalog {
             events: event_columns(schema, meta),
@@ -184,12 +209,22 @@ fn results(
                 planned.push(PlannedResult { spec: spec.clone(), definition, query: Arc::new(query) });
             }
             Err(errors) => {
-                failed.insert(spec.name.clone());
+                unread.relations.insert(spec.name.to_string());
                 findings.extend(errors);
             }
         }
     }
     planned
+}
+
+/// Whether errors of the query would only follow from others. One that is no SQL names nothing.
+fn names_unread(spec: &ResultSpec, unread: &Unread, is_known: impl Fn(&str) -> bool) -> bool {
+    if *unread == Unread::default() {
+        return false;
+    }
+    let Some(named) = manade_sql::named(&spec.sql.text) else { return false };
+    let is_unread = |name: &String| unread.relations.contains(name) || (unread.has_nameless && !is_known(name));
+    named.relations.iter().any(is_unread) || !named.words.is_disjoint(&unread.words)
 }
 
 /// The earlier result that a query reads.
@@ -332,12 +367,13 @@ fn check_source(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
     });
 }
 
-/// An inferred schema can only be held against `events.time` here.
-fn check_time(pipeline: &Pipeline, schema: &EventSchema, findings: &mut Vec<Finding>) {
-    let Some(path) = &pipeline.events.time else { return };
+/// An inferred schema can only be held against `events.time` here. Returns whether it has it.
+fn check_time(pipeline: &Pipeline, schema: &EventSchema, findings: &mut Vec<Finding>) -> bool {
+    let Some(path) = &pipeline.events.time else { return true };
     if pipeline.events.schema.is_some() {
-        return;
+        return true;
     }
+    let before = findings.len();
     let place = pipeline.events.time_place.clone();
     let name = path.join(".");
     match schema.at(path) {
@@ -359,4 +395,5 @@ fn check_time(pipeline: &Pipeline, schema: &EventSchema, findings: &mut Vec<Find
             }
         }
     }
+    findings.len() == before
 }

@@ -131,14 +131,33 @@ fn compare(name: &Name, collection: Arc<dyn Collection>, expected: &[Row]) -> Ve
             None => missing.push(want),
         }
     }
+    if info.kind == CollectionKind::Top && !missing.is_empty() && is_reordered(expected, &rows) {
+        let wrong = expected.iter().zip(&rows).enumerate().filter(|(_, (want, row))| !fits(want, row));
+        failures.extend(wrong.map(|(place, (want, row))| {
+            let (want, place, row) = (show(want), place + 1, show(&listed_of(row, expected)));
+            format!("result {name}: the order differs: expected {want} in place {place}, found {row}")
+        }));
+        return failures;
+    }
     failures.extend(missing.into_iter().map(|row| format!("result {name}: expected {}", show(row))));
-    let listed: Vec<&String> = expected.iter().flat_map(Row::keys).collect();
-    failures.extend(left.into_iter().map(|row| {
-        let mut row = row.clone();
-        row.retain(|key, _| listed.is_empty() || listed.contains(&key));
-        format!("result {name}: did not expect {}", show(&row))
-    }));
+    failures.extend(
+        left.into_iter().map(|row| format!("result {name}: did not expect {}", show(&listed_of(row, expected)))),
+    );
     failures
+}
+
+/// Whether the rows are the expected ones but for their order.
+fn is_reordered(expected: &[Row], rows: &[Row]) -> bool {
+    let mut left: Vec<&Row> = rows.iter().collect();
+    let mut take = |want: &Row| left.iter().position(|row| fits(want, row)).map(|at| left.swap_remove(at)).is_some();
+    expected.iter().all(&mut take) && left.is_empty()
+}
+
+/// The columns that any expected row lists; all where there is none.
+fn listed_of(row: &Row, expected: &[Row]) -> Row {
+    let mut row = row.clone();
+    row.retain(|key, _| expected.iter().all(Row::is_empty) || expected.iter().any(|want| want.contains_key(key)));
+    row
 }
 
 fn rows(collection: &dyn Collection) -> Result<Vec<Row>, crate::collection::ReadError> {

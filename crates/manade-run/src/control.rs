@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use manade_events::ingest::Accepted;
 use manade_model::EventSchema;
+use manade_store::IdempotencyKey;
 
 /// A pipeline that takes events over HTTP.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,16 +17,24 @@ pub struct IngestInfo {
 #[derive(Debug)]
 pub struct IngestRequest {
     pub accepted: Accepted,
-    /// The `Idempotency-Key`, or what a CloudEvent's `source` and `id` make.
-    pub key: Option<String>,
-    /// Of the unpacked body and its kind: tells a retry from another request under the same key.
-    pub body_hash: u128,
+    pub keys: IngestKeys,
+}
+
+/// What is accepted once only.
+#[derive(Debug)]
+pub enum IngestKeys {
+    None,
+    /// The request, by its `Idempotency-Key`; the hash is of the unpacked body and its kind.
+    Request(IdempotencyKey),
+    /// Each CloudEvent, by its `source` and `id`; the hash is of its data.
+    Events(Vec<IdempotencyKey>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IngestAnswer {
+    /// Without those that had been accepted before, unless all had.
     pub accepted: u64,
-    /// The same request had been accepted before; nothing was added.
+    /// All had been accepted before; nothing was added.
     pub replayed: bool,
 }
 

@@ -11,8 +11,10 @@ mod running;
 mod slot;
 pub mod testing;
 
-pub use control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
+pub use control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest};
 pub use inferred::inferred_schema;
+pub use manade_store::IdempotencyKey;
 pub use offline::Offline;
 pub use platform::{Checked, PlatformError, check, read_platform};
+pub use running::FINDING;
 pub use running::{IngestTicket, RunOptions, Running, StartError};

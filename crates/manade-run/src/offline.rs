@@ -93,8 +93,7 @@ impl Offline {
     }
 
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
-        let failed = |e: OpenError| ControlError::Failed(describe(&e));
-        self.folder.backup_to(to).map_err(failed)?;
+        self.folder.backup_to(to).map_err(|e| ControlError::Refused(describe(&e)))?;
         for (name, stored) in &self.pipelines {
             let to = to.join("pipelines").join(name);
             let stored = opened(Some(stored.as_ref()))?;

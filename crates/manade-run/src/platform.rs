@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use manade_model::{EventSchema, Finding, Name, Parsed, Pipeline, Platform, PlatformFile, Severity};
-use manade_pipeline::plan::{Plan, plan};
+use manade_pipeline::plan::{Plan, judge, plan};
 
 /// A platform that was read and compiled as far as it goes.
 pub struct Checked {
@@ -22,6 +22,8 @@ pub enum PlatformError {
     Missing { path: PathBuf },
     #[error("there is no YAML file in {path}")]
     Empty { path: PathBuf },
+    #[error("nothing of kind Pipeline is in {path}")]
+    NoPipeline { path: PathBuf },
     #[error("cannot read {path}")]
     Io { path: PathBuf, source: io::Error },
     #[error("{path} is not UTF-8")]
@@ -55,7 +57,9 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Resul
     let Parsed { platform, drafts, mut findings } = manade_model::parse(&read_platform(path)?);
     let mut plans = Vec::new();
     for draft in &drafts {
-        findings.extend(plan(draft, fixed(&draft.name).as_ref()).1);
+        let name = &draft.pipeline.name;
+        let fixed = if name.is_stand_in() { None } else { fixed(name) };
+        findings.extend(judge(draft, fixed.as_ref()));
     }
     for pipeline in &platform.pipelines {
         let fixed = pipeline.events.schema.is_none().then(|| fixed(&pipeline.name)).flatten();
@@ -71,6 +75,14 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Resul
 impl Checked {
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Refuses what was read from `path` where there is nothing in it to run.
+    pub fn require_pipeline(&self, path: &Path) -> Result<(), PlatformError> {
+        if self.plans.is_empty() && !self.has_errors() {
+            return Err(PlatformError::NoPipeline { path: path.to_owned() });
+        }
+        Ok(())
     }
 
     /// The pipeline of a name, where it was parsed.

@@ -22,6 +22,9 @@ use crate::offline::open_stored;
 use crate::platform::{PlatformError, check};
 use crate::slot::Slot;
 
+/// The target of log records that are findings of the platform's files, a record each.
+pub const FINDING: &str = "manade::finding";
+
 /// How often the platform's files are looked at.
 const WATCH: Duration = Duration::from_millis(500);
 
@@ -64,6 +67,8 @@ struct Inner {
     /// Held while pipelines are started and stopped.
     changing: Mutex<()>,
     stop: AtomicBool,
+    /// The newest files were refused.
+    refused: AtomicBool,
     watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -99,6 +104,7 @@ impl Running {
         if checked.has_errors() {
             return Err(StartError::Findings(checked.findings));
         }
+        checked.require_pipeline(&options.path)?;
         match checked.findings.len() {
             0 => {}
             1 => tracing::info!("there is a note about the platform: `manade check` shows it"),
@@ -113,6 +119,7 @@ impl Running {
             generation: AtomicU64::new(0),
             changing: Mutex::default(),
             stop: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             watcher: Mutex::default(),
         });
         // A folder that was lost looks like that of a new pipeline.
@@ -236,7 +243,7 @@ impl Running {
 
     /// Copies the data folder as of each pipeline's last commit.
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
-        self.0.folder.backup_to(to).map_err(|e| ControlError::Failed(describe(&e)))?;
+        self.0.folder.backup_to(to).map_err(|e| ControlError::Refused(describe(&e)))?;
         for slot in self.0.slots() {
             slot.with(|pipeline| pipeline.backup(to.join("pipelines").join(pipeline.name())))?;
         }
@@ -339,13 +346,18 @@ impl Inner {
         let fixed = |name: &Name| self.slot(name.as_str()).and_then(|slot| slot.inferred().cloned());
         let checked = match check(&self.options.path, fixed) {
             Ok(checked) => checked,
-            Err(e) => return tracing::error!("the platform cannot be read, it runs on as it was: {}", describe(&e)),
+            Err(e) => {
+                self.refused.store(true, Ordering::Relaxed);
+                return tracing::error!("the platform cannot be read, it runs on as it was: {}", describe(&e));
+            }
         };
         if checked.has_errors() {
-            for finding in checked.findings.iter().filter(|f| f.severity == Severity::Error) {
-                tracing::error!("{finding}");
-            }
+            self.refused.store(true, Ordering::Relaxed);
+            log_findings(checked.findings.iter().filter(|f| f.severity == Severity::Error));
             return tracing::error!("the edited platform has errors, it runs on as it was");
+        }
+        if self.refused.swap(false, Ordering::Relaxed) {
+            tracing::info!("the platform's files have no errors any more");
         }
         let _changing = self.changing.lock();
         let wanted: Vec<&str> = checked.plans.iter().map(|plan| plan.pipeline.name.as_str()).collect();
@@ -376,9 +388,8 @@ impl Inner {
         }
         let unfit = slot.unfit(plan);
         if !unfit.is_empty() {
-            for finding in unfit {
-                tracing::error!("{finding}");
-            }
+            self.refused.store(true, Ordering::Relaxed);
+            log_findings(unfit.iter());
             return tracing::error!(pipeline = %name, "it runs on as it was");
         }
         slot.stop(PipelineState::Waiting, EDITED);
@@ -458,6 +469,14 @@ impl Inner {
 
     fn with<T>(&self, pipeline: &str, call: impl FnOnce(&Pipeline) -> Result<T, String>) -> Result<T, ControlError> {
         self.slot(pipeline).ok_or(ControlError::NoSuchPipeline)?.with(call)
+    }
+}
+
+/// Their severity is the record's level.
+fn log_findings<'a>(findings: impl Iterator<Item = &'a Finding>) {
+    for Finding { place, message, hint, .. } in findings {
+        let hint = hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+        tracing::error!(target: FINDING, "{place}: {message}{hint}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use manade_events::ingest::AcceptedFormat;
+use manade_events::ingest::{Accepted, AcceptedFormat};
 use manade_model::{EventSchema, Finding};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::plan::Plan;
@@ -12,7 +12,7 @@ use manade_pipeline::{Pipeline, Stored};
 use manade_store::{Entry, IdempotencyKey, system_clock};
 use parking_lot::{Mutex, RwLock};
 
-use crate::control::{ControlError, IngestError, IngestInfo, IngestRequest};
+use crate::control::{ControlError, IngestError, IngestInfo, IngestKeys, IngestRequest};
 use crate::offline::unreadable;
 use crate::running::{BUSY, IngestTicket, ingest_error};
 
@@ -91,7 +91,7 @@ impl Slot {
         if pipeline.is_full() {
             return Err(IngestError::Full { retry_after: BUSY });
         }
-        log.append(entry(request)).map(IngestTicket::new).map_err(ingest_error)
+        log.append(entries(request)).map(IngestTicket::new).map_err(ingest_error)
     }
 
     /// Calls the pipeline, which may take a while; it is not stopped before the call has ended.
@@ -133,8 +133,30 @@ impl Slot {
     }
 }
 
-fn entry(request: IngestRequest) -> Entry {
-    let IngestRequest { accepted, key, body_hash } = request;
+/// One, or one an event where each has its own key.
+fn entries(request: IngestRequest) -> Vec<Entry> {
+    let IngestRequest { accepted, keys } = request;
+    match keys {
+        IngestKeys::None => vec![entry(accepted, None)],
+        IngestKeys::Request(key) => vec![entry(accepted, Some(key))],
+        IngestKeys::Events(keys) => {
+            let lines = accepted.data.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+            let meta = accepted.meta.into_iter().flatten();
+            let accepted_at = system_clock();
+            let entry = |((events, meta), key): ((Vec<u8>, Option<String>), IdempotencyKey)| Entry {
+                events,
+                format: manade_pipeline::LINES,
+                count: 1,
+                meta: Some(meta_lines(&[meta])),
+                key: Some(key),
+                accepted_at,
+            };
+            lines.zip(meta).zip(keys).map(entry).collect()
+        }
+    }
+}
+
+fn entry(accepted: Accepted, key: Option<IdempotencyKey>) -> Entry {
     let (format, meta) = match accepted.format {
         AcceptedFormat::Ndjson => (manade_pipeline::LINES, accepted.meta.map(|meta| meta_lines(&meta))),
         AcceptedFormat::Csv => {
@@ -142,14 +164,7 @@ fn entry(request: IngestRequest) -> Entry {
             (manade_pipeline::CSV, serde_json::to_vec(&header).ok())
         }
     };
-    Entry {
-        events: accepted.data,
-        format,
-        count: accepted.count,
-        meta,
-        key: key.map(|key| IdempotencyKey { key, body_hash }),
-        accepted_at: system_clock(),
-    }
+    Entry { events: accepted.data, format, count: accepted.count, meta, key, accepted_at: system_clock() }
 }
 
 fn meta_lines(meta: &[Option<String>]) -> Vec<u8> {

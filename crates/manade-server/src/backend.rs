@@ -8,7 +8,9 @@ use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::status::PipelineStatus;
 use manade_run::Running;
-pub use manade_run::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
+pub use manade_run::{
+    ControlError, Health, IdempotencyKey, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest,
+};
 
 /// The running platform. Calls may block for as long as a disk does: the server makes them off its async threads,
 /// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests`,

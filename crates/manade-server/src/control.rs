@@ -11,7 +11,7 @@ use axum::http::{Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter, Stage};
-use manade_pipeline::status::{PipelineStatus, ResultStatus};
+use manade_pipeline::status::{PipelineState, PipelineStatus, ResultStatus};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -302,7 +302,8 @@ fn pipeline_body(status: &PipelineStatus) -> Value {
         "expired": status.counters.expired,
         "watermark": status.watermark.map(timestamp),
         "newest": status.newest.map(timestamp),
-        "backlog": status.backlog,
+        // Nobody looks at the source of one that is stopped.
+        "backlog": (status.state != PipelineState::Stopped).then_some(status.backlog),
         "dead_letters": status.dead_letters,
         "results": status.results.iter().map(result_body).collect::<Vec<_>>(),
     })

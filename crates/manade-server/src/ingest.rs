@@ -1,6 +1,5 @@
 //! `POST /ingest/{pipeline}`: events in, durable before the answer.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::app::App;
-use crate::backend::{IngestError, IngestRequest};
+use crate::backend::{IdempotencyKey, IngestError, IngestKeys, IngestRequest};
 use crate::body::{self, Encoding};
 use crate::problem::Problem;
 use crate::respond::json as json_response;
@@ -92,10 +91,14 @@ fn prepare(
         return Err(Problem::plain(StatusCode::BAD_REQUEST, "the body is empty, which is not JSON")
             .with_hint("send an event, or [] for none"));
     }
-    let accepted = split(&bytes, kind).map_err(|errors| not_events(&errors))?;
-    let body_hash = body_hash(&bytes, kind);
-    let key = key.or_else(|| cloud_events_key(&accepted, kind));
-    Ok(IngestRequest { accepted, key, body_hash })
+    let accepted =
+        split(&bytes, kind).map_err(|errors| not_events(&errors, if is_lines { "line" } else { "element" }))?;
+    let keys = match key {
+        Some(key) => IngestKeys::Request(IdempotencyKey { key, body_hash: body_hash(&bytes, kind) }),
+        None if accepted.identities.is_empty() => IngestKeys::None,
+        None => IngestKeys::Events(event_keys(&accepted)),
+    };
+    Ok(IngestRequest { accepted, keys })
 }
 
 /// Tells one request from another under the same key.
@@ -106,25 +109,14 @@ fn body_hash(bytes: &[u8], kind: &BodyKind) -> u128 {
     hash.digest128()
 }
 
-/// What `source` and `id` make of one CloudEvent, or of all that are in a batch.
-fn cloud_events_key(accepted: &Accepted, kind: &BodyKind) -> Option<String> {
-    match kind {
-        BodyKind::CloudEvent | BodyKind::CloudEventBinary { .. } => {
-            let (source, id) = accepted.identity.as_ref()?;
-            Some(format!("cloudevent:{}:{source}:{id}", source.len()))
-        }
-        BodyKind::CloudEvents => {
-            let mut identities = String::new();
-            for meta in accepted.meta.as_ref()? {
-                let meta: Value = serde_json::from_str(meta.as_deref()?).ok()?;
-                let text = |name: &str| meta.get(name).and_then(Value::as_str).map(str::to_owned);
-                let (source, id) = (text("source")?, text("id")?);
-                write!(identities, "{}:{source}:{}:{id};", source.len(), id.len()).ok()?;
-            }
-            (!identities.is_empty()).then(|| format!("cloudevents:{:032x}", xxh3_128(identities.as_bytes())))
-        }
-        BodyKind::Json | BodyKind::Ndjson | BodyKind::Csv(_) => None,
-    }
+/// What `source` and `id` make of each CloudEvent, however it was sent.
+fn event_keys(accepted: &Accepted) -> Vec<IdempotencyKey> {
+    let lines = accepted.data.split(|byte| *byte == b'\n');
+    let key = |((source, id), data): (&(String, String), &[u8])| IdempotencyKey {
+        key: format!("cloudevent:{}:{source}:{id}", source.len()),
+        body_hash: xxh3_128(data),
+    };
+    accepted.identities.iter().zip(lines).map(key).collect()
 }
 
 /// By `Content-Type`, and `ce-` headers for a CloudEvent in binary mode
@@ -216,14 +208,15 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-fn not_events(errors: &[LineError]) -> Problem {
+/// `what` is counted.
+fn not_events(errors: &[LineError], what: &str) -> Problem {
     let named: Vec<Value> =
-        errors.iter().take(NAMED_LINES).map(|error| json!({ "line": error.line, "reason": error.reason })).collect();
-    let first = errors.first().map_or_else(String::new, |error| format!("line {}: {}", error.line, error.reason));
-    let (count, lines) = (errors.len(), if errors.len() == 1 { "line is" } else { "lines are" });
-    Problem::plain(StatusCode::BAD_REQUEST, format!("{count} {lines} not an event; nothing was accepted"))
+        errors.iter().take(NAMED_LINES).map(|error| json!({ what: error.line, "reason": error.reason })).collect();
+    let first = errors.first().map_or_else(String::new, |error| format!("{what} {}: {}", error.line, error.reason));
+    let (count, are) = (errors.len(), if errors.len() == 1 { " is" } else { "s are" });
+    Problem::plain(StatusCode::BAD_REQUEST, format!("{count} {what}{are} not an event; nothing was accepted"))
         .with_details(first)
-        .with_hint("mend or leave out the lines in \"errors\" and send all again")
+        .with_hint("mend or leave out what \"errors\" names and send all again")
         .with_member("errors", Value::Array(named))
         .with_member("count", json!(count))
 }

@@ -18,7 +18,10 @@ use axum::Router;
 use axum::routing::{any, get, post};
 use tokio::net::TcpListener;
 
-pub use backend::{Backend, ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest, IngestTicket};
+pub use backend::{
+    Backend, ControlError, Health, IdempotencyKey, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest,
+    IngestTicket,
+};
 pub use engine::EngineError;
 pub use openapi::openapi;
 pub use openapi::types::spark_name;

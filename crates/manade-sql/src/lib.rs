@@ -16,6 +16,7 @@
 
 mod bind;
 mod error;
+mod named;
 mod parse;
 mod plan;
 mod query;
@@ -24,6 +25,7 @@ mod types;
 
 pub use bind::compile;
 pub use error::SqlError;
+pub use named::{Named, named};
 pub use query::{
     Catalog, Groups, Input, OutputColumn, Query, SessionColumns, Stage, StateTable, TableSet, TopN, Upstream, Window,
 };

@@ -1,6 +1,7 @@
 //! Query text to syntax tree: Spark's lexical rules over sqlparser.
 
 use std::any::TypeId;
+use std::collections::BTreeSet;
 
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Query, Statement};
@@ -39,6 +40,15 @@ pub fn parse(text: &str) -> Result<Query, Problem> {
         }
         None => Err(Problem::new(START, "no query").hint("write a SELECT over events")),
     }
+}
+
+/// Every word of a query, in lower case.
+pub fn words(text: &str) -> BTreeSet<String> {
+    let word = |token: TokenWithSpan| match token.token {
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
+    };
+    tokens(text).into_iter().flatten().filter_map(word).collect()
 }
 
 const START: Location = Location { line: 1, column: 1 };
@@ -274,12 +284,27 @@ fn problem(error: &ParserError, query: &str) -> Problem {
         Some((text, position)) => (text, location(position).unwrap_or(START)),
         None => (text, end(query)),
     };
+    let word = foreign_word(query, at);
     let text = match text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, "EOF")) => format!("the query ends where {expected} was expected"),
         Some((expected, found)) => format!("expected {expected}, found `{found}`"),
         None => lower_first(text),
     };
-    Problem::new(at, text)
+    let problem = Problem::new(at, text);
+    match word {
+        Some(word) => problem.hint(format!("a name with letters other than a to z is written in backticks: `{word}`")),
+        None => problem,
+    }
+}
+
+/// The word at a place where a letter stands that is part of no plain name.
+fn foreign_word(query: &str, at: Location) -> Option<String> {
+    let line: Vec<char> = query.lines().nth(usize::try_from(at.line).ok()?.checked_sub(1)?)?.chars().collect();
+    let at = usize::try_from(at.column).ok()?.checked_sub(1)?;
+    let is_part = |c: &char| c.is_alphanumeric() || *c == '_';
+    line.get(at).filter(|c| c.is_alphabetic() && !c.is_ascii())?;
+    let start = line[..at].iter().rposition(|c| !is_part(c)).map_or(0, |before| before + 1);
+    Some(line[start..].iter().take_while(|c| is_part(c)).collect())
 }
 
 /// `1, Column: 8`.

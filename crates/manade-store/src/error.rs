@@ -22,6 +22,8 @@ pub enum OpenError {
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("{path} is not a manade data folder and not empty; name an empty or new folder")]
     Foreign { path: PathBuf },
+    #[error("{path} is within the data folder; name a folder outside of it")]
+    Within { path: PathBuf },
     #[error("{path} is not a folder")]
     NotAFolder { path: PathBuf },
     #[error("{path} does not exist")]

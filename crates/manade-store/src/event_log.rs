@@ -11,7 +11,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -208,33 +208,32 @@ impl EventLog {
         Ok(Self { owner: Arc::new(Owner { inner, thread: Mutex::new(Some(thread)) }) })
     }
 
-    /// Queues an entry; it is durable once the ticket's `wait` says so.
-    pub fn append(&self, entry: Entry) -> Result<Ticket, AppendError> {
+    /// Queues a request's entries, all or none; they are durable once the ticket's `wait` says so. An entry whose key
+    /// was accepted before, or is an earlier entry's, is left out.
+    pub fn append(&self, entries: Vec<Entry>) -> Result<Ticket, AppendError> {
         let inner = &self.owner.inner;
         let mut state = inner.state.lock();
         if state.closed {
             return Err(AppendError::Stopped);
         }
-        if let Some(key) = &entry.key
-            && let Some(known) = state.keys.find(key)?
-        {
-            let outcome = Appended { first_event: known.first_event, count: known.count, replayed: true };
-            let slot = Slot { outcome: Mutex::new(Some(Ok(outcome))), done: Condvar::new() };
-            return Ok(Ticket { slot: Arc::new(slot) });
-        }
-        let bytes = entry.bytes();
+        let (new, known) = state.new_ones(entries)?;
+        let bytes: u64 = new.iter().map(Entry::bytes).sum();
         let queue_full = !state.queue.is_empty() && state.queued_bytes + bytes > inner.bounds.queue_bytes;
-        if queue_full || state.disk_full(&inner.bounds) {
+        if !new.is_empty() && (queue_full || state.disk_full(&inner.bounds)) {
             return Err(AppendError::Full);
         }
-        if let Some(key) = &entry.key {
-            state.keys.begin(key);
-        }
-        let slot = Arc::new(Slot::default());
+        let mut slots = Vec::with_capacity(new.len());
         state.queued_bytes += bytes;
-        state.queue.push_back(Queued { entry, slot: Arc::clone(&slot) });
+        for entry in new {
+            if let Some(key) = &entry.key {
+                state.keys.begin(key);
+            }
+            let slot = Arc::new(Slot::default());
+            slots.push(Arc::clone(&slot));
+            state.queue.push_back(Queued { entry, slot });
+        }
         inner.work.notify_one();
-        Ok(Ticket { slot })
+        Ok(Ticket { slots, known })
     }
 
     /// Reads durable entries from the one with event `from` on (or from the oldest kept).
@@ -312,19 +311,40 @@ impl Drop for Owner {
 /// The promise of an answer.
 #[derive(Debug)]
 pub struct Ticket {
-    slot: Arc<Slot>,
+    /// Of the new entries.
+    slots: Vec<Arc<Slot>>,
+    /// What was accepted before, together.
+    known: Option<Appended>,
 }
 
 impl Ticket {
-    /// Blocks until the entry is durable or has failed.
+    /// Blocks until the entries are durable or one has failed. Tells of the new ones; where all were accepted before, of
+    /// these.
     pub fn wait(self) -> Result<Appended, AppendError> {
-        let mut outcome = self.slot.outcome.lock();
+        let mut appended: Option<Appended> = None;
+        for slot in self.slots {
+            add(&mut appended, slot.wait()?);
+        }
+        Ok(appended.or(self.known).unwrap_or(Appended { first_event: 0, count: 0, replayed: false }))
+    }
+}
+
+impl Slot {
+    fn wait(&self) -> Result<Appended, AppendError> {
+        let mut outcome = self.outcome.lock();
         loop {
             match outcome.take() {
                 Some(outcome) => return outcome,
-                None => self.slot.done.wait(&mut outcome),
+                None => self.done.wait(&mut outcome),
             }
         }
+    }
+}
+
+fn add(sum: &mut Option<Appended>, one: Appended) {
+    match sum {
+        Some(sum) => sum.count += one.count,
+        None => *sum = Some(one),
     }
 }
 
@@ -342,6 +362,30 @@ impl State {
     /// Beyond the bound, and what could be dropped is still needed.
     fn disk_full(&self, bounds: &EventBounds) -> bool {
         self.bytes() > bounds.bytes && self.parts.get(1).is_none_or(|second| second.first_event > self.keep_from)
+    }
+
+    /// Entries that were not accepted before; and those that were, together.
+    fn new_ones(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, Option<Appended>), AppendError> {
+        let (mut new, mut known) = (Vec::with_capacity(entries.len()), None);
+        let mut bodies: HashMap<String, u128> = HashMap::new();
+        for entry in entries {
+            let Some(key) = &entry.key else {
+                new.push(entry);
+                continue;
+            };
+            match bodies.insert(key.key.clone(), key.body_hash) {
+                Some(hash) if hash == key.body_hash => continue,
+                Some(_) => return Err(AppendError::KeyReused),
+                None => {}
+            }
+            match self.keys.find(key)? {
+                Some(Known { first_event, count, .. }) => {
+                    add(&mut known, Appended { first_event, count, replayed: true });
+                }
+                None => new.push(entry),
+            }
+        }
+        Ok((new, known))
     }
 
     fn replay(&mut self, frame: Frame<Body>, bounds: &EventBounds) -> Result<(), OpenError> {

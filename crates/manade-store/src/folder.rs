@@ -113,8 +113,14 @@ impl DataFolder {
         Ok(names)
     }
 
-    /// Begins a copy of this folder in `target`, an empty or new one: the caller adds the pipelines.
+    /// Begins a copy of this folder in `target`, an empty or new one outside of it: the caller adds the pipelines.
     pub fn backup_to(&self, target: &Path) -> Result<(), OpenError> {
+        let own = self.path.canonicalize().map_err(|source| OpenError::io("find", &self.path, source))?;
+        // What of the target is there already.
+        let there = target.ancestors().find_map(|folder| folder.canonicalize().ok());
+        if there.is_some_and(|there| there.starts_with(&own)) {
+            return Err(OpenError::Within { path: target.to_owned() });
+        }
         create_dirs(target).map_err(|source| OpenError::io("create", target, source))?;
         if !is_unused(target)? {
             return Err(OpenError::Foreign { path: target.to_owned() });

@@ -155,11 +155,19 @@ impl Client {
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let etag = header("etag");
+        let id = header("x-request-id");
         let has_more = header("link").is_some_and(|link| link.contains("rel=\"next\""));
         match status {
             304 => Ok(Answer { body: None, etag, has_more }),
             200..=299 => Ok(Answer { body: Some(response.into_body()), etag, has_more }),
-            _ => Err(refusal(status, response.into_body(), &self.base)),
+            _ => {
+                let failure = refusal(status, response.into_body(), &self.base);
+                Err(match id.filter(|_| status == 500) {
+                    Some(_) if !self.is_live() => failure.with_hint("`manade up` over this data folder logs the cause"),
+                    Some(id) => failure.with_hint(format!("the log of `manade up` has the cause, with the id {id}")),
+                    None => failure,
+                })
+            }
         }
     }
 }

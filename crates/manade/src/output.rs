@@ -66,10 +66,7 @@ pub fn counted(number: u64, thing: &str) -> String {
     format!("{} {thing}{plural}", grouped(number))
 }
 
-/// `2001-01-01 00:47:00` in UTC, with parts of the second where there are any. `micros` since the epoch.
+/// As the API writes it: `2001-01-01T00:47:00Z`. `micros` since the epoch.
 pub fn moment(micros: i64) -> String {
-    match chrono::DateTime::from_timestamp_micros(micros) {
-        Some(time) => time.format("%Y-%m-%d %H:%M:%S%.f").to_string(),
-        None => format!("{micros} us"),
-    }
+    manade_pipeline::values::timestamp(micros)
 }

@@ -56,7 +56,7 @@ impl Backend for StoredPlatform {
         after: Option<u64>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, ControlError> {
-        let letters = self.offline.lock().dead_letters(pipeline, filter)?;
+        let letters = self.offline.lock().dead_letters(pipeline, filter).map_err(told)?;
         let later = letters.into_iter().filter(|letter| after.is_none_or(|after| letter.id > after));
         Ok(later.take(limit).collect())
     }
@@ -71,15 +71,15 @@ impl Backend for StoredPlatform {
     }
 
     fn drop_dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError> {
-        self.offline.lock().drop_dead_letters(pipeline, filter)
+        self.offline.lock().drop_dead_letters(pipeline, filter).map_err(told)
     }
 
     fn backup(&self, to: &Path) -> Result<(), ControlError> {
-        self.offline.lock().backup(to)
+        self.offline.lock().backup(to).map_err(told)
     }
 
     fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
-        self.offline.lock().drop_collection(name)
+        self.offline.lock().drop_collection(name).map_err(told)
     }
 
     fn generation(&self) -> u64 {
@@ -88,5 +88,13 @@ impl Backend for StoredPlatform {
 
     fn health(&self) -> Health {
         Health { ready: false, reasons: vec!["the platform is stopped".to_owned()] }
+    }
+}
+
+/// There is no log to look into, and only who has the folder asks: the cause is told.
+fn told(error: ControlError) -> ControlError {
+    match error {
+        ControlError::Failed(reason) => ControlError::Refused(reason),
+        error => error,
     }
 }

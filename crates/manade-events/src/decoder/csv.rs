@@ -59,7 +59,7 @@ impl Reader {
             count += 1;
         }
         if count != self.cells.len() {
-            return Err(format!("{count} cells where {} are expected", self.cells.len()));
+            return Err(wrong_width(count, self.cells.len()));
         }
         row.end_row();
         Ok(())
@@ -109,4 +109,11 @@ fn cell<'a>(options: &CsvOptions, text: &'a str, start: usize) -> Result<(Cell<'
         };
         return Ok((cell, close + 1));
     }
+}
+
+/// Why a record is none of the file's.
+pub fn wrong_width(cells: usize, expected: usize) -> String {
+    let plural = if cells == 1 { "" } else { "s" };
+    let are = if expected == 1 { "is" } else { "are" };
+    format!("{cells} cell{plural} where {expected} {are} expected")
 }

@@ -7,7 +7,7 @@ mod tests;
 use manade_model::{CsvOptions, EventSchema, Field, FileFormat, SparkType};
 use thiserror::Error;
 
-use crate::decoder::{csv_cells, describe};
+use crate::decoder::{csv_cells, describe, wrong_width};
 use crate::framer::Framer;
 use crate::json::{Kind, parse_event};
 use guess::Guess;
@@ -103,7 +103,7 @@ fn read_cells(
         columns.resize(cells.len(), Guess::Null);
     }
     if cells.len() != names.len() {
-        return Err(format!("{} cells where {} are expected", cells.len(), names.len()));
+        return Err(wrong_width(cells.len(), names.len()));
     }
     for (column, cell) in columns.iter_mut().zip(&cells) {
         *column = std::mem::take(column).or(Guess::of_cell(cell));

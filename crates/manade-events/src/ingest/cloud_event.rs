@@ -24,8 +24,7 @@ pub(super) fn structured(text: &str) -> Result<Accepted, Vec<LineError>> {
         return Err(one_error(1, "text behind the event"));
     }
     let event = read(&text[start..end]).map_err(|reason| one_error(1, reason))?;
-    let identity = Some(event.identity.clone());
-    Ok(Accepted { identity, ..accept(vec![event]) })
+    Ok(accept(vec![event]))
 }
 
 pub(super) fn batch(text: &str) -> Result<Accepted, Vec<LineError>> {
@@ -60,7 +59,8 @@ pub(super) fn binary(text: &str, attributes: &[(String, String)]) -> Result<Acce
     }
     json.push('}');
     accepted.meta = Some(vec![Some(json)]);
-    accepted.identity = find("source").zip(find("id")).map(|(source, id)| (source.to_owned(), id.to_owned()));
+    let identity = find("source").zip(find("id"));
+    accepted.identities.extend(identity.map(|(source, id)| (source.to_owned(), id.to_owned())));
     Ok(accepted)
 }
 
@@ -69,9 +69,9 @@ fn accept(events: Vec<CloudEvent>) -> Accepted {
     for event in &events {
         push_line(&event.data, &mut data);
     }
-    let mut accepted = Accepted::lines(data, events.len());
-    accepted.meta = Some(events.into_iter().map(|event| Some(event.attributes)).collect());
-    accepted
+    let accepted = Accepted::lines(data, events.len());
+    let (meta, identities) = events.into_iter().map(|event| (Some(event.attributes), event.identity)).unzip();
+    Accepted { meta: Some(meta), identities, ..accepted }
 }
 
 fn read(text: &str) -> Result<CloudEvent, String> {

@@ -10,7 +10,7 @@ use manade_model::{CsvOptions, FileFormat};
 
 use crate::decoder::{csv_cells, describe};
 use crate::framer::Framer;
-use crate::scan::{TOO_DEEP, check_behind, check_event, loose_end, next_element, skip_space, value_end};
+use crate::scan::{Fault, TOO_DEEP, check_behind, check_event, loose_end, next_element, skip_space, value_end};
 
 /// What a body says that it is, by its `Content-Type` and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub struct Accepted {
     pub ends: Vec<u32>,
     /// CSV: the names in the header line, which is not in `data`.
     pub header: Option<Arc<[String]>>,
-    /// A CloudEvent's `source` and `id`, where the body is a single one.
-    pub identity: Option<(String, String)>,
+    /// Each CloudEvent's `source` and `id`; otherwise empty.
+    pub identities: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,7 +80,7 @@ pub fn split(body: &[u8], kind: &BodyKind) -> Result<Accepted, Vec<LineError>> {
 impl Accepted {
     fn lines(data: Vec<u8>, count: usize) -> Self {
         let format = AcceptedFormat::Ndjson;
-        Self { data, format, count: count as u32, meta: None, ends: Vec::new(), header: None, identity: None }
+        Self { data, format, count: count as u32, meta: None, ends: Vec::new(), header: None, identities: Vec::new() }
     }
 }
 
@@ -175,7 +175,7 @@ fn elements(text: &str, start: usize) -> Result<(Vec<&str>, Vec<LineError>), Vec
             end = element_end(text, i, index)?;
             elements.push(&text[i..end]);
         }
-        (i, done) = next_element(b, end).map_err(|fault| one_error(index, describe(&fault, text)))?;
+        (i, done) = next_element(b, end).map_err(|fault| one_error(index, described(&fault, text)))?;
         end = i;
     }
     check_behind(b, end).map_err(|_| one_error(index.max(1), "text behind the array"))?;
@@ -192,7 +192,19 @@ fn element_end(text: &str, start: usize, index: usize) -> Result<usize, Vec<Line
         Err(fault) if fault.what == TOO_DEEP => {
             loose_end(b, start).ok_or_else(|| one_error(index, "the object does not end"))
         }
-        end => end.map_err(|fault| one_error(index, describe(&fault, text))),
+        end => end.map_err(|fault| one_error(index, described(&fault, text))),
+    }
+}
+
+/// A fault and where in a document of several lines it is.
+fn described(fault: &Fault, text: &str) -> String {
+    let before = text.get(..fault.at.min(text.len())).unwrap_or(text);
+    match before.rfind('\n') {
+        None => describe(fault, text),
+        Some(end) => {
+            let column = before[end + 1..].chars().count() + 1;
+            format!("{} (line {}, column {column})", fault.what, lines(before.as_bytes()) + 1)
+        }
     }
 }
 

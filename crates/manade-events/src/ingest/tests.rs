@@ -54,6 +54,7 @@ fn objects_and_arrays() {
         Err(&[(2, "not a JSON object"), (3, "not a JSON object"), (5, "not a JSON object")]),
     );
     check("[{},{\"a\":}]", &kind, Err(&[(2, "not a JSON value (column 10)")]));
+    check("[\n  {},\n  {\n    \"a\":}]", &kind, Err(&[(2, "not a JSON value (line 4, column 9)")]));
     check("[{},]", &kind, Err(&[(2, "not a JSON object")]));
     check("[{}", &kind, Err(&[(1, "a comma or the array's end is missing (column 4)")]));
     check("[{}] []", &kind, Err(&[(1, "text behind the array")]));
@@ -89,12 +90,14 @@ fn cloud_events() {
     assert_eq!(accepted.data, b"{\"a\": 1}\n");
     let meta = r#"{"specversion":"1.0","id":"7","source":"/s","type":"t","n":5}"#;
     assert_eq!(accepted.meta, Some(vec![Some(meta.to_owned())]));
-    assert_eq!(accepted.identity, Some(("/s".to_owned(), "7".to_owned())));
+    let identity = |id: &str| ("/s".to_owned(), id.to_owned());
+    assert_eq!(accepted.identities, [identity("7")]);
     let two = format!("[{one},{}]", one.replace("\"id\":\"7\",", ""));
     check(&two, &BodyKind::CloudEvents, Err(&[(2, "the CloudEvent has no attribute id")]));
     let two = format!("[{one},{}]", one.replace("\"7\"", "\"8\""));
     let accepted = split(two.as_bytes(), &BodyKind::CloudEvents).unwrap();
-    assert_eq!((accepted.count, accepted.identity, accepted.meta.unwrap().len()), (2, None, 2));
+    assert_eq!((accepted.count, accepted.meta.unwrap().len()), (2, 2));
+    assert_eq!(accepted.identities, [identity("7"), identity("8")]);
     let base64 = one.replace("\"data\":{\"a\":\n1}", "\"data_base64\":\"eyJhIjoxfQ==\"");
     check(&base64, &BodyKind::CloudEvent, Ok("{\"a\":1}\n"));
     let scalar = one.replace("{\"a\":\n1}", "5");

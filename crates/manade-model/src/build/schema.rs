@@ -7,8 +7,15 @@ use crate::read::{Got, Item, Object, Reading};
 use crate::types::{Field, SparkType, TimeFormat};
 use crate::yaml::Mark;
 
-/// `None` where there is none, or where a part of it is wrong.
-pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bool) -> Option<EventSchema> {
+/// Columns of a file's or source's events.
+pub(super) struct Columns {
+    pub schema: EventSchema,
+    /// Otherwise wrong columns are left out, and their names are in `Reading::broken`.
+    pub is_whole: bool,
+}
+
+/// `None` where there is none, or where no column can be told.
+pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bool) -> Option<Columns> {
     let item = object.get("schema")?;
     let before = reading.errors();
     let mark = object.key_mark("schema").unwrap_or(item.mark);
@@ -31,7 +38,8 @@ pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bo
         let hint = "write `column: type` lines under it, or leave the key out to have it inferred";
         reading.error(mark, "`schema` is empty".to_owned(), Some(hint.to_owned()));
     }
-    (object.is_sound("schema") && reading.errors() == before).then_some(EventSchema { fields })
+    let is_whole = object.is_sound("schema") && reading.errors() == before;
+    (is_whole || !fields.is_empty()).then_some(Columns { schema: EventSchema { fields }, is_whole })
 }
 
 /// The event time's path: a column as it is called, else names with dots between; backticks hold a name together.
@@ -143,9 +151,12 @@ fn fields(reading: &mut Reading<'_>, items: &[(&str, Mark, Item<'_>)]) -> Vec<Fi
         if let Some(first) = lines.insert(name.to_lowercase(), mark.line) {
             let message = format!("`{name}` stands twice, first in line {first}: names are compared without case");
             reading.error(*mark, message, Some("rename one of them".to_owned()));
+            reading.broken.insert(name.to_lowercase());
+            continue;
         }
-        if let Some(data_type) = field_type(reading, item) {
-            fields.push(Field { name: (*name).to_owned(), data_type });
+        match field_type(reading, item) {
+            Some(data_type) => fields.push(Field { name: (*name).to_owned(), data_type }),
+            None => _ = reading.broken.insert(name.to_lowercase()),
         }
     }
     fields

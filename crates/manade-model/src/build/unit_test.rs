@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::schema::listed;
-use crate::pipeline::{EventSchema, Events, Name, PipelineTest, Table};
+use crate::pipeline::{EventSchema, Name, PipelineTest, Table};
 use crate::read::{Got, Item, Object, Reading};
 use crate::types::SparkType;
 use crate::yaml::{Mark, Node, Value};
@@ -11,11 +11,11 @@ use crate::yaml::{Mark, Node, Value};
 /// A row, and where it and its columns stand.
 type Row<'i, 'a> = (&'i Map<String, Json>, &'a Node);
 
-/// `events` and `tables` are `None` where they are wrong: then what names their parts is not judged.
+/// `schema` and `tables` are `None` where they are wrong: then what names their parts is not judged.
 pub(super) fn tests(
     reading: &mut Reading<'_>,
     spec: &Object<'_>,
-    events: Option<&Events>,
+    schema: Option<&EventSchema>,
     tables: Option<&[Table]>,
 ) -> Vec<PipelineTest> {
     let is_http = spec.object("source").is_some_and(|source| source.has("http"));
@@ -24,7 +24,7 @@ pub(super) fn tests(
     let mut tests: Vec<PipelineTest> = Vec::new();
     for object in objects {
         let given = rows(object.list("given"));
-        if let Some(schema) = events.and_then(|events| events.schema.as_ref()) {
+        if let Some(schema) = schema {
             for row in &given {
                 columns(reading, row, schema, if is_http { Some("_meta") } else { None });
             }

@@ -168,7 +168,9 @@ impl<'a> Reading<'a> {
         if let Some((word, _)) = words.iter().find(|(word, _)| *word == text) {
             return Some(Got::Choice(word));
         }
-        let near = crate::closest(text, words.iter().map(|(word, _)| *word));
+        let is_lines = matches!(text.to_lowercase().as_str(), "jsonl" | "jsonlines" | "ldjson");
+        let alias = words.iter().map(|(word, _)| *word).find(|word| is_lines && *word == "ndjson");
+        let near = alias.or_else(|| crate::closest(text, words.iter().map(|(word, _)| *word)));
         let message = format!("{owner} expects {}, found `{text}`", wanted(Kind::Choice(words)));
         self.error(mark, message, near.map(|near| format!("did you mean `{near}`?")));
         None

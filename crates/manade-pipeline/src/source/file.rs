@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use manade_events::{Chunk, FramerState};
@@ -339,7 +339,9 @@ impl FileReader {
         if known.path != path || known.head.is_short() {
             let mut known = known.clone();
             if known.path != path {
-                tracing::info!(from = %known.path.display(), to = %path.display(), "the file was renamed");
+                if !is_same_path(&known.path, path) {
+                    tracing::info!(from = %known.path.display(), to = %path.display(), "the file was renamed");
+                }
                 path.clone_into(&mut known.path);
             }
             if known.head.is_short() {
@@ -359,6 +361,14 @@ impl FileReader {
 
 fn failed(path: &Path, source: io::Error) -> ReadSourceError {
     ReadSourceError::Io { path: path.display().to_string(), source }
+}
+
+/// `path` is there; `known` is as it was written when the program was started, perhaps in another folder.
+fn is_same_path(known: &Path, path: &Path) -> bool {
+    let known_name = known.components().filter(|part| !matches!(part, Component::CurDir));
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    std::path::absolute(known).is_ok_and(|known| known == absolute)
+        || (known.is_relative() && absolute.ends_with(known_name.collect::<PathBuf>()))
 }
 
 fn chunk(path: &Path, piece: Piece, mark: Mark, after: Position, backlog: u64) -> SourceChunk {

@@ -32,7 +32,7 @@ pub fn schemas() -> Map<String, Value> {
         ("expired", counter()),
         ("watermark", moment()),
         ("newest", moment()),
-        ("backlog", counter()),
+        ("backlog", json!({ "type": ["integer", "null"] })),
         ("dead_letters", counter()),
         ("results", json!({ "type": "array", "items": { "$ref": "#/components/schemas/result" } })),
     ]);
@@ -277,8 +277,15 @@ fn problem() -> Value {
             "hint": text(),
             "errors": {
                 "type": "array",
-                "description": "Lines of a refused ingest request.",
-                "items": { "type": "object", "properties": { "line": { "type": "integer" }, "reason": { "type": "string" } } },
+                "description": "What of a refused ingest request is no event: lines, or elements of a JSON document.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "line": { "type": "integer" },
+                        "element": { "type": "integer" },
+                        "reason": { "type": "string" },
+                    },
+                },
             },
         },
     })

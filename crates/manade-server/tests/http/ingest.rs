@@ -62,7 +62,11 @@ fn cloud_events_are_events_and_their_retries_are_harmless() {
         let answer = post(&server, &[kind], batch);
         assert_eq!((answer.json(), answer.header("idempotency-replayed")), (json!({"accepted": 2}), replayed));
     }
-    assert_eq!(server.platform.ingested.lock().unwrap().len(), 3);
+    let answer = post(&server, &[kind], String::from_utf8_lossy(batch).replace("\"4\"", "\"5\"").as_bytes());
+    assert_eq!((answer.json(), answer.header("idempotency-replayed")), (json!({"accepted": 1}), None), "one is new");
+    let other = String::from_utf8_lossy(batch).replace("\"value\":2", "\"value\":3");
+    assert_eq!(post(&server, &[kind], other.as_bytes()).status, 422);
+    assert_eq!(server.platform.ingested.lock().unwrap().len(), 4);
 }
 
 #[test]
@@ -74,6 +78,11 @@ fn each_line_that_is_no_event_is_named_and_nothing_is_accepted() {
     let lines: Vec<Value> = answer.json()["errors"].as_array().unwrap().iter().map(|e| e["line"].clone()).collect();
     assert_eq!(lines, [json!(2), json!(4)]);
     assert!(server.platform.ingested.lock().unwrap().is_empty());
+    // Of a document it is an element, and where it stands.
+    let answer = post(&server, &[JSON], b"[\n  {\"value\": 1},\n  {\n    \"value\":}\n]");
+    let problem = answer.json();
+    assert_eq!(problem["errors"], json!([{ "element": 2, "reason": "not a JSON value (line 4, column 13)" }]));
+    assert_eq!(problem["details"], "element 2: not a JSON value (line 4, column 13)");
 }
 
 #[test]

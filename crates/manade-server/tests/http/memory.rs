@@ -18,7 +18,7 @@ use manade_pipeline::collection::{
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter, Stage};
 use manade_pipeline::status::{PipelineCounters, PipelineState, PipelineStatus, ResultCounters, ResultStatus};
 use manade_server::{
-    Backend, ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest, IngestTicket,
+    Backend, ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest, IngestTicket,
 };
 
 pub struct Memory {
@@ -241,18 +241,31 @@ impl Backend for Platform {
             return Err(failure);
         }
         let accepted = u64::from(request.accepted.count);
-        if let Some(key) = request.key {
+        let new = |(key, hash): (String, u128), count: u64| {
             let mut keys = self.keys.lock().unwrap();
             match keys.get(&key) {
-                Some((hash, accepted)) if *hash == request.body_hash => {
-                    return Ok(Box::new(Ticket(Ok(IngestAnswer { accepted: *accepted, replayed: true }))));
+                Some((known, _)) if *known == hash => Ok(0),
+                Some(_) => Err(IngestError::KeyReused),
+                None => {
+                    keys.insert(key, (hash, count));
+                    Ok(count)
                 }
-                Some(_) => return Err(IngestError::KeyReused),
-                None => keys.insert(key, (request.body_hash, accepted)),
-            };
+            }
+        };
+        let added = match request.keys {
+            IngestKeys::None => accepted,
+            IngestKeys::Request(key) => new((key.key, key.body_hash), accepted)?,
+            IngestKeys::Events(keys) => {
+                let counts: Result<Vec<u64>, _> =
+                    keys.into_iter().map(|key| new((key.key, key.body_hash), 1)).collect();
+                counts?.iter().sum()
+            }
+        };
+        if added == 0 && accepted > 0 {
+            return Ok(Box::new(Ticket(Ok(IngestAnswer { accepted, replayed: true }))));
         }
         self.ingested.lock().unwrap().push(String::from_utf8(request.accepted.data).unwrap());
-        Ok(Box::new(Ticket(Ok(IngestAnswer { accepted, replayed: false }))))
+        Ok(Box::new(Ticket(Ok(IngestAnswer { accepted: added, replayed: false }))))
     }
 
     fn dead_letters(

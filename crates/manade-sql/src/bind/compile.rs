@@ -21,7 +21,7 @@ use crate::types::{normal, prune, spark_name, timestamp};
 use crate::{ROW, SEQUENCE, WATERMARK};
 
 /// Binding and planning recurse as deep as the text nests.
-const STACK: usize = 256 << 20;
+pub const STACK: usize = 256 << 20;
 
 /// Findings are errors, each with its place in the platform file; notes come with the query.
 pub fn compile(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Finding>> {

@@ -25,7 +25,7 @@ use datafusion::logical_expr::sqlparser::ast::Query as SqlQuery;
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 
 pub use aggregate::{AggregateCall, EntryKind};
-pub use compile::compile;
+pub use compile::{STACK, compile};
 pub use group::{Grouping, KeyColumn, KeyRole, group_column};
 pub use query::{Bound, Order};
 pub use window::WindowShape;

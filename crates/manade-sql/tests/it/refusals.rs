@@ -12,6 +12,7 @@ const REFUSED: &[&str] = &[
     "SELECT",
     "SELECT origin FROM events WHERE (delay > 3",
     "SELECT origin FROM events WHERE origin = 'JFK",
+    "SELECT origin, länge FROM events",
     "SELECT 1; SELECT 2",
     "INSERT INTO events VALUES (1)",
     "SELECT uper(origin) FROM events",

@@ -20,7 +20,7 @@ fn keyed(number: u64, key: &str, body_hash: u128) -> Entry {
 }
 
 fn put(log: &EventLog, entry: Entry) -> Appended {
-    log.append(entry).unwrap().wait().unwrap()
+    log.append(vec![entry]).unwrap().wait().unwrap()
 }
 
 fn all(log: &EventLog, from: u64) -> Vec<LoggedEntry> {
@@ -95,12 +95,32 @@ fn a_key_is_accepted_once() {
     assert!(!first.replayed);
     let again = Appended { replayed: true, ..first };
     assert_eq!(put(&log, keyed(1, "a", 7)), again);
-    assert!(matches!(log.append(keyed(1, "a", 8)), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
     drop(log);
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     assert_eq!(put(&log, keyed(1, "a", 7)), again, "known after reopening");
-    assert!(matches!(log.append(keyed(1, "a", 8)), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
     assert_eq!(all(&log, 0).len(), 1);
+}
+
+#[test]
+fn entries_of_a_request_are_known_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), bounds()).unwrap();
+    let of = |keys: &[&str]| keys.iter().map(|key| keyed(1, key, 7)).collect::<Vec<_>>();
+    let put = |entries: Vec<Entry>| {
+        let appended = log.append(entries).unwrap().wait().unwrap();
+        (appended.count, appended.replayed)
+    };
+    assert_eq!(put(of(&["a"])), (2, false));
+    assert_eq!(put(of(&["b", "a", "c", "b"])), (4, false), "two are new");
+    assert_eq!(put(of(&["c", "a", "a"])), (4, true), "none is new");
+    assert_eq!(all(&log, 0).len(), 3);
+    let reused = [of(&["d"]), vec![keyed(1, "a", 8)]].concat();
+    assert!(matches!(log.append(reused), Err(AppendError::KeyReused)));
+    let twice = [of(&["d"]), vec![keyed(1, "d", 8)]].concat();
+    assert!(matches!(log.append(twice), Err(AppendError::KeyReused)));
+    assert_eq!(all(&log, 0).len(), 3, "all or none");
 }
 
 #[test]
@@ -108,9 +128,9 @@ fn a_key_in_flight_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     let writing = log.owner.inner.log.lock();
-    let ticket = log.append(keyed(1, "a", 7)).unwrap();
-    assert!(matches!(log.append(keyed(1, "a", 7)), Err(AppendError::InFlight)));
-    assert!(matches!(log.append(keyed(1, "a", 8)), Err(AppendError::KeyReused)));
+    let ticket = log.append(vec![keyed(1, "a", 7)]).unwrap();
+    assert!(matches!(log.append(vec![keyed(1, "a", 7)]), Err(AppendError::InFlight)));
+    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
     drop(writing);
     assert!(!ticket.wait().unwrap().replayed);
 }
@@ -139,7 +159,7 @@ fn old_files_go_once_they_are_not_needed_but_their_keys_stay() {
     let log = EventLog::open(dir.path(), small.clone()).unwrap();
     let (mut refused, mut needed) = (false, 0);
     for number in 0..200 {
-        match log.append(keyed(number, &format!("key {number}"), 0)) {
+        match log.append(vec![keyed(number, &format!("key {number}"), 0)]) {
             Ok(ticket) => assert!(ticket.wait().is_ok()),
             Err(AppendError::Full) => {
                 refused = true;
@@ -167,9 +187,9 @@ fn a_full_queue_refuses() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::open(dir.path(), EventBounds { queue_bytes: 30, ..bounds() }).unwrap();
     let writing = log.owner.inner.log.lock();
-    let tickets: Vec<_> = (0..9).filter_map(|number| log.append(entry(number, 1)).ok()).collect();
+    let tickets: Vec<_> = (0..9).filter_map(|number| log.append(vec![entry(number, 1)]).ok()).collect();
     assert!((1..9).contains(&tickets.len()), "{}", tickets.len());
-    assert!(matches!(log.append(entry(1, 1)), Err(AppendError::Full)));
+    assert!(matches!(log.append(vec![entry(1, 1)]), Err(AppendError::Full)));
     drop(writing);
     assert!(tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
 }
@@ -178,9 +198,9 @@ fn a_full_queue_refuses() {
 fn closing_writes_what_is_queued() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::open(dir.path(), bounds()).unwrap();
-    let tickets: Vec<_> = (0..50).map(|number| log.append(entry(number, 1)).unwrap()).collect();
+    let tickets: Vec<_> = (0..50).map(|number| log.append(vec![entry(number, 1)]).unwrap()).collect();
     log.close();
-    assert!(matches!(log.append(entry(1, 1)), Err(AppendError::Stopped)));
+    assert!(matches!(log.append(vec![entry(1, 1)]), Err(AppendError::Stopped)));
     assert!(tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
     drop(log);
     let log = EventLog::open(dir.path(), bounds()).unwrap();

@@ -23,6 +23,7 @@ pub fn run(args: &Check) -> Result<Outcome, Failure> {
     if report_findings(&checked.findings)? == Outcome::Failed {
         return Ok(Outcome::Failed);
     }
+    checked.require_pipeline(&args.path).map_err(platform_failure)?;
     let mut out: String = checked.plans.iter().map(describe).collect();
     let results = checked.plans.iter().map(|plan| plan.results.len() as u64).sum();
     let tests = checked.plans.iter().map(|plan| plan.pipeline.tests.len() as u64).sum();

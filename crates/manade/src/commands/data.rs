@@ -178,7 +178,8 @@ fn backup(args: &DataBackup) -> Result<Outcome, Failure> {
     }
     let client = Client::connect(&args.target)?;
     client.post("/api/v1/backup", &json!({ "to": to }))?;
-    say(&format!("backed up to {}: `manade up --data {}` runs from it\n", args.to.display(), args.to.display()))?;
+    let to = args.to.display();
+    say(&format!("backed up to {to}: `manade up PLATFORM --data {to}` runs the platform from it\n"))?;
     Ok(Outcome::Done)
 }
 

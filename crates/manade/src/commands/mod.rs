@@ -54,6 +54,7 @@ fn platform_failure(error: PlatformError) -> Failure {
     let hint = match &error {
         PlatformError::Missing { .. } => "name a folder of YAML files, or one file; `manade init` writes a first one",
         PlatformError::Empty { .. } => "`manade init` writes a first pipeline; files end in .yaml or .yml",
+        PlatformError::NoPipeline { .. } => "name a folder or file with a pipeline; `manade init` writes a first one",
         PlatformError::Io { .. } => "mend its access rights",
         PlatformError::NotText { .. } => "save it as UTF-8",
     };

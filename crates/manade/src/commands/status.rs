@@ -45,7 +45,7 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
     for pipeline in pipelines {
         let name = word(pipeline, "name");
         let mut row = vec![Cell::text(name), Cell::text(word(pipeline, "state")), Cell::text(word(pipeline, "source"))];
-        row.extend(counters.map(|counter| Cell::number(&pipeline[counter])));
+        row.extend(counters.map(|counter| number(&pipeline[counter])));
         row.push(Cell::text(word(pipeline, "watermark")));
         of_pipelines.push(row);
         if let Some(reason) = pipeline["reason"].as_str() {
@@ -59,6 +59,11 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
         }
     }
     format!("{}\n{}{reasons}", of_pipelines.render(width), of_results.render(width))
+}
+
+/// What is not known is a dash.
+fn number(value: &Value) -> Cell {
+    if value.is_null() { Cell::number("-") } else { Cell::number(value) }
 }
 
 fn word<'a>(object: &'a Value, key: &str) -> &'a str {

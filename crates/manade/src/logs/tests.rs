@@ -28,6 +28,12 @@ fn repeats_of_one_message_are_left_out_and_counted() {
         tracing::warn!("another message");
     });
     assert_eq!(*seen.lock().expect("no panic"), 11, "ten of the first, and the other");
+    tracing::subscriber::with_default(Registry::default().with(Counter(seen.clone())).with(limit.clone()), || {
+        for line in 0..25 {
+            tracing::error!(target: manade_run::FINDING, "p.yaml:{line}:1: wrong");
+        }
+    });
+    assert_eq!(*seen.lock().expect("no panic"), 36, "findings are all told");
     assert_eq!(limit.take(Instant::now()), [], "its second is not over");
     let later = Instant::now() + Duration::from_secs(2);
     assert_eq!(limit.take(later), [(15, "cannot read file 10".to_owned())]);

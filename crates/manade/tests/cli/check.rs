@@ -31,6 +31,59 @@ fn every_problem_is_reported_at_once() {
     assert_snapshot!(place.run(&["check", "."]));
 }
 
+/// What is wrong in one place hides nothing that is wrong in another, and is not told twice.
+#[test]
+fn every_stage_goes_on_with_what_is_whole() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"a\":1}\n");
+    place.write("ages.csv", "id,age\n1,2\n");
+    place.write(
+        "one.yaml",
+        r#"apiVersion: manade.dev/v1alpha1
+kind: Pipeline
+metadata: { name: one }
+spec:
+  source: { file: { path: e.ndjson, follow: false } }
+  events:
+    schema: { at: timestamp, id: int, name: strng }
+    latenes: 5 minutes
+    time: at
+  tables:
+    - { name: gone, file: { path: gone.csv } }
+    - { name: ages, file: { path: ages.csv } }
+  results:
+    - { name: empty, sql: "" }
+    - { name: over_empty, sql: SELECT nonsense FROM empty }
+    - { name: over_gone, sql: SELECT nonsense FROM events JOIN gone USING (id) }
+    - { name: over_ages, sql: "SELECT id, agee FROM events JOIN ages USING (id)" }
+    - { name: over_over_ages, sql: SELECT agee FROM over_ages }
+    - { name: syntax, sql: SELECT FROM gone WHERE }
+    - { name: of_name, sql: "SELECT upper(name) AS big, iid FROM events" }
+    - { name: misspelt, sql: SELECT idd FROM events }
+    - { name: indexed, sql: "SELECT id, at FROM events", index: [idd] }
+    - { name: By Hour, sql: "SELECT window(at, '1 hour'), count(*), idd FROM events GROUP BY 1" }
+"#,
+    );
+    place.write(
+        "two.yaml",
+        r#"apiVersion: manade.dev/v1alpha1
+kind: Pipeline
+metadata: { name: two }
+spec:
+  source: { file: { path: e.ndjson, follow: false } }
+  events: { time: when }
+  tables: [{ name: gone_too, file: { path: gone.csv }, schema: { id: int } }]
+  results:
+    - { name: sound, sql: SELECT a FROM events }
+    - { name: windows, sql: "SELECT window(when, '1 hour'), count(*) FROM events GROUP BY 1" }
+    - { name: b, sql: SELECT b FROM events }
+    - { name: unknown, sql: SELECT a FROM evnts }
+    - { name: c, sql: "SELECT a, a FROM events" }
+"#,
+    );
+    assert_snapshot!(place.run(&["check"]));
+}
+
 #[test]
 fn a_platform_that_is_not_there_is_an_error() {
     assert_snapshot!(Place::empty().run(&["check", "nowhere"]));

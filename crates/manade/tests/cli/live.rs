@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use insta::assert_snapshot;
 
-use crate::{PATIENCE, PIPELINE, Place, Up, exists, get, request};
+use crate::{PATIENCE, PIPELINE, Place, Up, answer, exists, get, request, send};
 
 const FOLLOWED: (&str, &str) = ("follow: false", "follow: true");
 
@@ -32,7 +32,67 @@ fn commands_talk_to_a_running_platform() {
     let (code, _) = up.stop();
     assert_eq!(code, Some(0));
     assert!(!exists(&place.path(".manade/address")));
-    assert!(place.run(&["status"]).contains("stopped"));
+    assert_snapshot!("stopped_status", place.run(&["status"]));
+}
+
+/// What is wrong with the argument is told, by a running and by a stopped platform.
+#[test]
+fn a_backup_that_cannot_be_written_says_why() {
+    let place = followed();
+    let up = place.up(&[]);
+    place.write("taken", "a file");
+    let targets = ["taken/copy", ".manade/copy"];
+    let live = targets.map(|to| place.run(&["data", "backup", to]));
+    assert_snapshot!("live_backup_refused", live.join("\n"));
+    assert_eq!(up.stop().0, Some(0));
+    assert_eq!(targets.map(|to| place.run(&["data", "backup", to])), live);
+    assert!(!exists(&place.path(".manade/copy")));
+}
+
+/// A reload tells every error, once each, and that they are gone.
+#[test]
+fn all_errors_of_a_reload_are_logged() {
+    let place = followed();
+    let up = place.up(&[]);
+    place.wait_for(&["data", "large"], "view");
+    let sound = PIPELINE.replace(FOLLOWED.0, FOLLOWED.1);
+    let wrong: String = (0..25).map(|n| format!("    - name: w{n}\n      sql: SELECT no{n} FROM events\n")).collect();
+    place.write("clicks.yaml", &sound.replace("  tests:", &format!("{wrong}  tests:")));
+    place.wait_for_log("it runs on as it was");
+    let log = std::fs::read_to_string(place.path("up.log")).expect("it is there");
+    for n in 0..25 {
+        assert_eq!(log.matches(&format!("`no{n}`")).count(), 1, "{n}: {log}");
+    }
+    assert!(log.contains(" ERROR ") && !log.contains("error:"), "{log}");
+    place.write("clicks.yaml", &sound);
+    place.wait_for_log("the platform's files have no errors any more");
+    assert_eq!(up.stop().0, Some(0));
+}
+
+#[test]
+fn a_cloud_event_counts_once_in_whatever_batch_it_comes() {
+    let place = Place::empty();
+    place.write(
+        "pushed.yaml",
+        "apiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: { name: pushed }\nspec:\n  source: { http: {} }\n  \
+         events: { schema: { a: int } }\n  results: [{ name: pushed_by_id, sql: \"SELECT _meta['id'] AS id, a FROM events\" }]\n",
+    );
+    let up = place.up(&[]);
+    let event =
+        |id: u32| format!(r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"t","data":{{"a":{id}}}}}"#);
+    let post = |kind: &str, body: &str| {
+        let (head, length) = (format!("POST /ingest/pushed HTTP/1.0\r\nHost: {}\r\n", up.address), body.len());
+        let kind = format!("Content-Type: application/cloudevents{kind}+json\r\nContent-Length: {length}");
+        answer(send(&up.address, &format!("{head}{kind}\r\n\r\n{body}"))).1
+    };
+    assert_eq!(post("", &event(2)), r#"{"accepted":1}"#);
+    assert_eq!(post("-batch", &format!("[{},{}]", event(2), event(9))), r#"{"accepted":1}"#);
+    assert_eq!(post("-batch", &format!("[{},{},{}]", event(4), event(4), event(9))), r#"{"accepted":1}"#);
+    assert_eq!(post("-batch", &format!("[{},{}]", event(9), event(2))), r#"{"accepted":2}"#);
+    assert_eq!(post("", &event(7)), r#"{"accepted":1}"#);
+    let rows = place.wait_for(&["data", "pushed_by_id", "-o", "csv"], "7,7");
+    assert_eq!(rows, "exit: 0\n--- stdout\nid,a\n2,2\n9,9\n4,4\n7,7\n--- stderr\n");
+    assert_eq!(up.stop().0, Some(0));
 }
 
 #[test]

@@ -15,6 +15,18 @@ fn a_failed_test_shows_what_came_instead() {
 }
 
 #[test]
+fn a_wrong_order_is_called_that() {
+    let place = Place::with_platform();
+    let top =
+        "    - name: top\n      sql: SELECT kind, count(*) AS n FROM events GROUP BY kind ORDER BY n DESC LIMIT 3\n";
+    let given = ["a", "b", "b", "c", "c", "c"].map(|kind| format!("{{ at: \"2026-01-01T10:00:00Z\", kind: {kind} }}"));
+    let expect = "expect: { top: [{ kind: c }, { kind: a }, { kind: b }] }";
+    let test = format!("    - name: order\n      given: [{}]\n      {expect}\n", given.join(", "));
+    place.write("clicks.yaml", &PIPELINE.replace("  tests:\n", &format!("{top}  tests:\n{test}")));
+    assert_snapshot!(place.run(&["test", ".", "order"]));
+}
+
+#[test]
 fn tests_are_chosen_by_name() {
     assert_snapshot!(Place::with_platform().run(&["test", ".", "small"]));
 }

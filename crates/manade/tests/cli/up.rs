@@ -42,6 +42,19 @@ fn a_platform_with_errors_is_not_started() {
 }
 
 #[test]
+fn a_platform_without_a_pipeline_is_not_started() {
+    let place = Place::empty();
+    place.write("hostname", "box\n");
+    place.write("other/config.yaml", "apiVersion: v1\nkind: ConfigMap\n");
+    let runs = [["up", "hostname"], ["up", "other"], ["check", "other"]].map(|[command, path]| {
+        let listen: &[&str] = if command == "up" { &["--listen", "127.0.0.1:0"] } else { &[] };
+        place.run(&[&[command, path], listen].concat())
+    });
+    assert_snapshot!(runs.join("\n"));
+    assert!(!exists(&place.path(".manade")) && !exists(&place.path("other/.manade")));
+}
+
+#[test]
 fn an_address_that_others_reach_must_be_meant() {
     assert_snapshot!(Place::with_platform().run(&["up", "--listen", "0.0.0.0:8099"]));
 }

@@ -53,7 +53,7 @@ pub fn run(args: &Up) -> Result<Outcome, Failure> {
     if let Some(server) = &server {
         write_address(&data, server.address).context(format!("cannot write into {}", data.display()))?;
     }
-    let mut up = UpRun { running, server, stop, limit, report: Report::new(screen) };
+    let mut up = UpRun { running, server, stop, limit, report: Report::new(screen, args.once) };
     let ended = up.announce(&data).and_then(|()| up.until_the_end(args.once));
     let statuses = up.running.pipelines();
     let failed = up.running.failed();

@@ -36,6 +36,8 @@ pub struct Report {
 struct Plain {
     said: HashMap<String, PipelineStatus>,
     last: Option<Instant>,
+    /// A summary will say what was read.
+    once: bool,
 }
 
 /// Events that each pipeline had read, over the last moments.
@@ -43,8 +45,9 @@ struct Plain {
 struct Rates(HashMap<String, VecDeque<(Instant, u64)>>);
 
 impl Report {
-    pub fn new(screen: Option<Screen>) -> Self {
-        Self { screen, rates: Rates::default(), plain: Plain::default() }
+    /// `once`: a summary ends it.
+    pub fn new(screen: Option<Screen>, once: bool) -> Self {
+        Self { screen, rates: Rates::default(), plain: Plain { once, ..Plain::default() } }
     }
 
     /// Where everything is.
@@ -171,6 +174,7 @@ impl Plain {
                 }
                 _ => match reason(pipeline) {
                     Some(reason) => reason,
+                    None if self.once => format!("{}: {}", pipeline.name, state(pipeline.state)),
                     None => format!("{}: {}: {}", pipeline.name, state(pipeline.state), counts(pipeline)),
                 },
             };

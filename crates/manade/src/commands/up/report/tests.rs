@@ -30,8 +30,8 @@ fn a_live_line_has_rate_backlog_watermark_rows_and_dead_letters() {
     }
     let lines = live_lines(&[pipeline(PipelineState::Running, 13_500)], &rates);
     let expect = [
-        "RESULT  STATE    EVENTS/S  BACKLOG  WATERMARK             ROWS  DEAD LETTERS",
-        "hourly  running     1,500  3.0 MiB  2001-01-01 00:47:00  1,200             1",
+        "RESULT  STATE    EVENTS/S  BACKLOG  WATERMARK              ROWS  DEAD LETTERS",
+        "hourly  running     1,500  3.0 MiB  2001-01-01T00:47:00Z  1,200             1",
     ];
     assert_eq!(lines, expect);
 }
@@ -71,6 +71,13 @@ fn plain_lines_come_with_a_change_of_state_and_now_and_then() {
     check(22, PipelineState::Running, 11_000, "");
     check(23, PipelineState::Finished, 11_001, "flights: finished: 11,001 events read, 1 dead letter\n");
     check(60, PipelineState::Finished, 11_001, "");
+}
+
+#[test]
+fn what_the_summary_says_is_not_said_before_it() {
+    let mut plain = Plain { once: true, ..Plain::default() };
+    let finished = [pipeline(PipelineState::Finished, 5)];
+    assert_eq!(plain.lines(&finished, &Rates::default(), Instant::now()), "flights: finished\n");
 }
 
 #[test]
