@@ -95,3 +95,6 @@ SELECT item.sku AS sku, max(item.price) AS dearest, count(DISTINCT id) AS events
 
 -- query: lateral_view_joined
 SELECT p.team, t.tag, count(*) AS uses FROM (SELECT name, explode(tags) AS tag FROM events) t JOIN people p ON t.name = p.name GROUP BY p.team, t.tag;
+
+-- query: odd_elements
+SELECT id, CAST(greatest(d, sqrt(d)) AS STRING) AS most, CAST(least(sqrt(d), d) AS STRING) AS least, CAST(array_max(array(d, -d, sqrt(d))) AS STRING) AS array_most, CAST(array_min(array(sqrt(d), d, -d)) AS STRING) AS array_least, CAST(sort_array(array(sqrt(d), 1D, d, -d)) AS STRING) AS up, CAST(sort_array(array(sqrt(d), 1D, d, -d), false) AS STRING) AS down, array_contains(array(d), -d) AS has, array_position(array(1D, d), -d) AS position, CAST(array_distinct(array(d, -d)) AS STRING) AS distinct, CAST(array_union(array(d), array(-d)) AS STRING) AS union, CAST(array_intersect(array(d), array(-d)) AS STRING) AS intersect, CAST(array_except(array(d, 1D), array(-d)) AS STRING) AS except, CAST(array_remove(array(d, 1D), -d) AS STRING) AS removed, arrays_overlap(array(d), array(-d)) AS overlap FROM events;
