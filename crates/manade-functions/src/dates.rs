@@ -9,10 +9,10 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use manade_events::datetime::Pattern;
 
 use crate::cast::{cast_column, days_of, parse_decimal, show_timestamp, zone_offset};
-use crate::columns::{At, dates, ints, longs, numbers, strings, texts, times, written};
+use crate::columns::{At, dates, doubles, ints, longs, numbers, strings, texts, times, written};
 use crate::function::Arg::{Any, Bool, Date, Int, Long, Text, Time};
 use crate::function::{Function, Returns};
-use crate::types::{is_text, timestamp, timestamp_ntz};
+use crate::types::{is_float, is_text, timestamp, timestamp_ntz};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -94,9 +94,22 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     from_count!("timestamp_micros", "The timestamp n microseconds after 1970 began.", 1),
     Function::by(
         "timestamp_seconds",
-        |given| Ok(vec![if given == [DataType::Int64] { DataType::Int64 } else { DataType::Decimal128(30, 6) }]),
+        |given| match given {
+            [t] if is_float(t) => Ok(vec![DataType::Float64]),
+            [DataType::Int64] => Ok(vec![DataType::Int64]),
+            [_] => Ok(vec![DataType::Decimal128(30, 6)]),
+            _ => plan_err!("timestamp_seconds() takes 1 argument, not {}", given.len()),
+        },
         TIME,
-        |args, t| cast_column(&args[0], t),
+        |args, t| match args[0].data_type() {
+            DataType::Float64 => {
+                let seconds = doubles(&args[0]);
+                // Beyond the timestamps there are, the last of them.
+                let micros = |s: f64| s.is_finite().then_some((s * SECOND as f64) as i64);
+                numbers::<TimestampMicrosecondType>(seconds.len(), t, |i| micros(seconds.at(i)?))
+            }
+            _ => cast_column(&args[0], t),
+        },
     )
     .doc("timestamp_seconds(n)", "The timestamp n seconds after 1970 began; n may have a fraction."),
     Function::new("unix_date", &[Date], INT, |args, t| {

@@ -237,7 +237,8 @@ fn regexp_replace(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     })
 }
 
-fn split(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+/// Lists of the parts of texts between the matches of patterns, perhaps with a limit.
+pub(crate) fn split(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let mut patterns = Patterns::new(&args[1])?;
     let (text, by) = (strings(&args[0]), strings(&args[1]));
     let plain: Vec<bool> = patterns.compiled.iter().map(|p| regex::escape(p.as_str()) == p.as_str()).collect();

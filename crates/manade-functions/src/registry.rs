@@ -217,13 +217,6 @@ static BORROWED: &[Borrowed] = &[
         "As url_decode; null if it is none."
     ),
     borrowed!(
-        spark::map::str_to_map,
-        "str_to_map",
-        [],
-        "str_to_map(text[, pairs[, keys]])",
-        "A map from a text such as a:1,b:2."
-    ),
-    borrowed!(
         spark::math::width_bucket,
         "width_bucket",
         [],
