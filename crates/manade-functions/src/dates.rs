@@ -137,7 +137,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         formatted(&args[1], times.len(), |i| times.at(i))
     })
     .doc("date_format(timestamp, pattern)", "A timestamp as text.")
-    .differs(PATTERNS),
+    .differs(PATTERNS)
+    .tried(),
     Function::new("from_unixtime", &[Long, Text], TEXT, |args, _| {
         let seconds = longs(&args[0]);
         if let Some(patterns) = args.get(1) {
@@ -150,14 +151,17 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .optional(1)
     .doc("from_unixtime(seconds[, pattern])", "Seconds since 1970 as text, yyyy-MM-dd HH:mm:ss without a pattern.")
-    .differs(PATTERNS),
+    .differs(PATTERNS)
+    .tried(),
     Function::by("to_timestamp", parse_args, TIME, parsed)
         .aliases(&["try_to_timestamp", "to_timestamp_ltz"])
         .doc("to_timestamp(text[, pattern])", "The timestamp that a text holds; null if it holds none.")
-        .differs(PATTERNS),
+        .differs(PATTERNS)
+        .tried(),
     Function::by("to_timestamp_ntz", parse_args, Returns::Is(timestamp_ntz), parsed)
         .doc("to_timestamp_ntz(text[, pattern])", "As to_timestamp, without a zone.")
-        .differs(PATTERNS),
+        .differs(PATTERNS)
+        .tried(),
     Function::by("to_date", parse_args, DATE, |args, t| {
         if args.len() == 1 {
             return cast_column(&args[0], t);
@@ -166,7 +170,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .aliases(&["try_to_date"])
     .doc("to_date(text[, pattern])", "The date that a text holds; null if it holds none.")
-    .differs(PATTERNS),
+    .differs(PATTERNS)
+    .tried(),
     Function::by("unix_timestamp", parse_args, LONG, |args, t| {
         let times_in = parsed(args, &timestamp())?;
         let times = times(&times_in);
@@ -417,7 +422,8 @@ fn patterns(column: &ArrayRef) -> Result<Vec<(String, Pattern)>> {
     let mut compiled: Vec<(String, Pattern)> = Vec::new();
     for text in (0..texts.len()).filter_map(|i| texts.at(i)) {
         if compiled.last().is_none_or(|(last, _)| last != text) && !compiled.iter().any(|(known, _)| known == text) {
-            let pattern = Pattern::compile(text).map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let pattern =
+                Pattern::compile(text).map_err(|e| DataFusionError::Execution(format!("pattern '{text}': {e}")))?;
             compiled.push((text.to_owned(), pattern));
         }
     }

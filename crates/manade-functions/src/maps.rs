@@ -151,7 +151,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("str_to_map", &[Text, Text, Text], STR_TO_MAP, |args, _| str_to_map(args))
         .optional(2)
         .doc("str_to_map(text[, pairs[, keys]])", "A map from a text such as a:1,b:2, which patterns cut.")
-        .differs("of equal keys the last holds, not an error"),
+        .differs("of equal keys the last holds, not an error")
+        .tried(),
 ];
 
 const STR_TO_MAP: Returns = Returns::Is(|| map_of(DataType::Utf8View, DataType::Utf8View));
