@@ -1,6 +1,7 @@
 //! Functions of arrays (and of arrays or maps). Elements are compared in arrow-row form, in which nulls are equal, NaN equals
-//! itself and is the greatest number.
+//! itself and is the greatest number, and -0.0 equals 0.0.
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use arrow::datatypes::{DataType, Date32Type, Field, Fields, Int32Type, Int64Type
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::{Result, exec_err, plan_err};
 
-use crate::columns::{At, Lists, booleans, ints, numbers, picked_lists, span, strings, written};
+use crate::columns::{At, Lists, booleans, comparable, ints, numbers, picked_lists, span, strings, written};
 use crate::function::Arg::{Any, Bool, Int};
 use crate::function::{Function, Returns, common, same};
 use crate::types::{self, item, list_of, widest};
@@ -58,7 +59,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("array_distinct", &[Any], Returns::Like(0), |args, _| {
         let list = args[0].as_list::<i32>();
         let values = rows_of(list.values())?;
-        picked_lists(list.values(), list.len(), |i, out| {
+        picked_lists(&comparable(list.values())?, list.len(), |i, out| {
             let mut seen = HashSet::new();
             out.extend(span(list, i)?.filter(|&n| seen.insert(values.row(n as usize))).map(Some));
             Some(())
@@ -222,13 +223,13 @@ pub(crate) static FUNCTIONS: &[Function] = &[
 /// Elements in comparable form.
 pub(crate) fn rows_of(values: &ArrayRef) -> Result<Rows> {
     let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())])?;
-    Ok(converter.convert_columns(&[Arc::clone(values)])?)
+    Ok(converter.convert_columns(&[comparable(values)?])?)
 }
 
 /// Two columns of one type in forms that compare with each other.
 pub(crate) fn pair(a: &ArrayRef, b: &ArrayRef) -> Result<(Rows, Rows)> {
     let converter = RowConverter::new(vec![SortField::new(a.data_type().clone())])?;
-    Ok((converter.convert_columns(&[Arc::clone(a)])?, converter.convert_columns(&[Arc::clone(b)])?))
+    Ok((converter.convert_columns(&[comparable(a)?])?, converter.convert_columns(&[comparable(b)?])?))
 }
 
 /// A column of single elements.
@@ -316,7 +317,7 @@ fn set(args: &[ArrayRef], set: Set) -> Result<ArrayRef> {
     let (a, b) = (args[0].as_list::<i32>(), args[1].as_list::<i32>());
     let (left, right) = pair(a.values(), b.values())?;
     let offset = a.values().len() as u32;
-    let all = concat(&[a.values().as_ref(), b.values().as_ref()])?;
+    let all = concat(&[comparable(a.values())?.as_ref(), comparable(b.values())?.as_ref()])?;
     picked_lists(&all, a.len(), |i, out| {
         let (first, second) = (span(a, i)?, span(b, i)?);
         let others: HashSet<_> = second.clone().map(|n| right.row(n as usize)).collect();
@@ -357,8 +358,8 @@ fn extreme(args: &[ArrayRef], greatest: bool) -> Result<ArrayRef> {
     let values = rows_of(list.values())?;
     pick(list, |_, at| {
         let valid = at.filter(|&n| list.values().is_valid(n as usize));
-        let key = |&n: &u32| values.row(n as usize);
-        if greatest { valid.max_by_key(key) } else { valid.min_by_key(key) }
+        let wanted = if greatest { Ordering::Greater } else { Ordering::Less };
+        valid.reduce(|best, n| if values.row(n as usize).cmp(&values.row(best as usize)) == wanted { n } else { best })
     })
 }
 
@@ -367,12 +368,13 @@ fn sorted(column: &ArrayRef, ascending: impl Fn(usize) -> Option<bool>, first: b
     let list = column.as_list::<i32>();
     let options = SortOptions { descending: false, nulls_first: first };
     let field = SortField::new_with_options(list.values().data_type().clone(), options);
-    let values = RowConverter::new(vec![field])?.convert_columns(&[Arc::clone(list.values())])?;
+    let values = RowConverter::new(vec![field])?.convert_columns(&[comparable(list.values())?])?;
     picked_lists(list.values(), list.len(), |i, out| {
         let mut order: Vec<u32> = span(list, i)?.collect();
-        order.sort_by_key(|&n| values.row(n as usize));
-        if !ascending(i)? {
-            order.reverse();
+        if ascending(i)? {
+            order.sort_by_key(|&n| values.row(n as usize));
+        } else {
+            order.sort_by_key(|&n| Reverse(values.row(n as usize)));
         }
         out.extend(order.into_iter().map(Some));
         Some(())

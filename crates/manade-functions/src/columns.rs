@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, AsArray, BinaryViewArray, BinaryViewBuilder, BooleanArray,
-    ListArray, PrimitiveArray, StringViewArray, StringViewBuilder, UInt32Array,
+    ListArray, PrimitiveArray, StringViewArray, StringViewBuilder, StructArray, UInt32Array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use datafusion::common::Result;
 
 /// The value at a row, unless it is null.
@@ -173,6 +175,33 @@ pub(crate) fn picked_lists(
         lists.push(picked.len(), valid);
     }
     lists.finish(take(values, &UInt32Array::from(picked), None)?)
+}
+
+/// The column in a form whose parts compare as Spark compares them: 0.0 for -0.0, and one NaN.
+pub(crate) fn comparable(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
+        DataType::Float32 => Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|x| match x {
+            x if x.is_nan() => f32::NAN,
+            // The sum of both zeros is 0.0.
+            x => x + 0.0,
+        })),
+        DataType::Float64 => Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|x| match x {
+            x if x.is_nan() => f64::NAN,
+            x => x + 0.0,
+        })),
+        DataType::List(field) => {
+            let list = column.as_list::<i32>();
+            let values = comparable(list.values())?;
+            Arc::new(ListArray::try_new(Arc::clone(field), list.offsets().clone(), values, list.nulls().cloned())?)
+        }
+        DataType::Struct(fields) => {
+            let parts = column.as_struct();
+            let columns = parts.columns().iter().map(comparable).collect::<Result<Vec<_>>>()?;
+            let nulls = parts.nulls().cloned();
+            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, parts.len())?)
+        }
+        _ => Arc::clone(column),
+    })
 }
 
 /// Where the elements of a list stand in its values; `None` for a null list.

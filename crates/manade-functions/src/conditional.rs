@@ -1,5 +1,6 @@
 //! Functions that choose, and functions about types.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
@@ -10,7 +11,7 @@ use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, exec_err, plan_err};
 
-use crate::columns::{At, booleans, texts};
+use crate::columns::{At, booleans, comparable, texts};
 use crate::function::Arg::{Any, Bool, Text};
 use crate::function::{Function, Returns, common, same};
 use crate::types;
@@ -149,12 +150,12 @@ fn coalesce(args: &[ArrayRef]) -> Result<ArrayRef> {
 
 fn extreme(args: &[ArrayRef], greatest: bool) -> Result<ArrayRef> {
     let converter = RowConverter::new(vec![SortField::new(args[0].data_type().clone())])?;
-    let rows = args.iter().map(|a| Ok(converter.convert_columns(&[Arc::clone(a)])?)).collect::<Result<Vec<_>>>()?;
+    let rows = args.iter().map(|a| Ok(converter.convert_columns(&[comparable(a)?])?)).collect::<Result<Vec<_>>>()?;
     let len = args[0].len();
     let pick = (0..len).map(|i| {
         let candidates = (0..args.len()).filter(|&a| args[a].is_valid(i));
-        let by = |&a: &usize, &b: &usize| rows[a].row(i).cmp(&rows[b].row(i));
-        let best = if greatest { candidates.max_by(by) } else { candidates.min_by(by) };
+        let wanted = if greatest { Ordering::Greater } else { Ordering::Less };
+        let best = candidates.reduce(|best, a| if rows[a].row(i).cmp(&rows[best].row(i)) == wanted { a } else { best });
         best.map(|a| (a * len + i) as u32)
     });
     let all: Vec<&dyn Array> = args.iter().map(AsRef::as_ref).collect();

@@ -9,10 +9,10 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use manade_events::datetime::Pattern;
 
 use crate::cast::{cast_column, days_of, parse_decimal, show_timestamp, zone_offset};
-use crate::columns::{At, dates, ints, longs, numbers, strings, texts, times, written};
+use crate::columns::{At, dates, doubles, ints, longs, numbers, strings, texts, times, written};
 use crate::function::Arg::{Any, Bool, Date, Int, Long, Text, Time};
 use crate::function::{Function, Returns};
-use crate::types::{is_text, timestamp, timestamp_ntz};
+use crate::types::{is_float, is_text, timestamp, timestamp_ntz};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -94,9 +94,22 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     from_count!("timestamp_micros", "The timestamp n microseconds after 1970 began.", 1),
     Function::by(
         "timestamp_seconds",
-        |given| Ok(vec![if given == [DataType::Int64] { DataType::Int64 } else { DataType::Decimal128(30, 6) }]),
+        |given| match given {
+            [t] if is_float(t) => Ok(vec![DataType::Float64]),
+            [DataType::Int64] => Ok(vec![DataType::Int64]),
+            [_] => Ok(vec![DataType::Decimal128(30, 6)]),
+            _ => plan_err!("timestamp_seconds() takes 1 argument, not {}", given.len()),
+        },
         TIME,
-        |args, t| cast_column(&args[0], t),
+        |args, t| match args[0].data_type() {
+            DataType::Float64 => {
+                let seconds = doubles(&args[0]);
+                // Beyond the timestamps there are, the last of them.
+                let micros = |s: f64| s.is_finite().then_some((s * SECOND as f64) as i64);
+                numbers::<TimestampMicrosecondType>(seconds.len(), t, |i| micros(seconds.at(i)?))
+            }
+            _ => cast_column(&args[0], t),
+        },
     )
     .doc("timestamp_seconds(n)", "The timestamp n seconds after 1970 began; n may have a fraction."),
     Function::new("unix_date", &[Date], INT, |args, t| {
@@ -124,7 +137,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         formatted(&args[1], times.len(), |i| times.at(i))
     })
     .doc("date_format(timestamp, pattern)", "A timestamp as text.")
-    .differs(PATTERNS),
+    .differs(PATTERNS)
+    .tried(),
     Function::new("from_unixtime", &[Long, Text], TEXT, |args, _| {
         let seconds = longs(&args[0]);
         if let Some(patterns) = args.get(1) {
@@ -137,14 +151,17 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .optional(1)
     .doc("from_unixtime(seconds[, pattern])", "Seconds since 1970 as text, yyyy-MM-dd HH:mm:ss without a pattern.")
-    .differs(PATTERNS),
+    .differs(PATTERNS)
+    .tried(),
     Function::by("to_timestamp", parse_args, TIME, parsed)
         .aliases(&["try_to_timestamp", "to_timestamp_ltz"])
         .doc("to_timestamp(text[, pattern])", "The timestamp that a text holds; null if it holds none.")
-        .differs(PATTERNS),
+        .differs(PATTERNS)
+        .tried(),
     Function::by("to_timestamp_ntz", parse_args, Returns::Is(timestamp_ntz), parsed)
         .doc("to_timestamp_ntz(text[, pattern])", "As to_timestamp, without a zone.")
-        .differs(PATTERNS),
+        .differs(PATTERNS)
+        .tried(),
     Function::by("to_date", parse_args, DATE, |args, t| {
         if args.len() == 1 {
             return cast_column(&args[0], t);
@@ -153,7 +170,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .aliases(&["try_to_date"])
     .doc("to_date(text[, pattern])", "The date that a text holds; null if it holds none.")
-    .differs(PATTERNS),
+    .differs(PATTERNS)
+    .tried(),
     Function::by("unix_timestamp", parse_args, LONG, |args, t| {
         let times_in = parsed(args, &timestamp())?;
         let times = times(&times_in);
@@ -404,7 +422,8 @@ fn patterns(column: &ArrayRef) -> Result<Vec<(String, Pattern)>> {
     let mut compiled: Vec<(String, Pattern)> = Vec::new();
     for text in (0..texts.len()).filter_map(|i| texts.at(i)) {
         if compiled.last().is_none_or(|(last, _)| last != text) && !compiled.iter().any(|(known, _)| known == text) {
-            let pattern = Pattern::compile(text).map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let pattern =
+                Pattern::compile(text).map_err(|e| DataFusionError::Execution(format!("pattern '{text}': {e}")))?;
             compiled.push((text.to_owned(), pattern));
         }
     }

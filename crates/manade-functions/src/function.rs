@@ -4,9 +4,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -28,6 +28,9 @@ pub(crate) struct Function {
     pub signature: &'static str,
     pub line: &'static str,
     pub difference: Option<&'static str>,
+    /// Of a pattern, format or path that can never work the kernel tells whatever the other arguments hold, so that
+    /// constants can be tried when a query is checked.
+    pub tried: bool,
 }
 
 /// What one argument may be; other types are cast to it, as Spark casts them implicitly.
@@ -71,7 +74,7 @@ pub(crate) enum Returns {
 impl Function {
     pub(crate) const fn new(name: &'static str, args: &'static [Arg], returns: Returns, kernel: Kernel) -> Self {
         let args = Args::Fixed { args, optional: 0 };
-        Self { name, aliases: &[], args, returns, kernel, signature: "", line: "", difference: None }
+        Self { name, aliases: &[], args, returns, kernel, signature: "", line: "", difference: None, tried: false }
     }
 
     pub(crate) const fn many(
@@ -82,7 +85,7 @@ impl Function {
         kernel: Kernel,
     ) -> Self {
         let args = Args::Many { first, rest, least: 0 };
-        Self { name, aliases: &[], args, returns, kernel, signature: "", line: "", difference: None }
+        Self { name, aliases: &[], args, returns, kernel, signature: "", line: "", difference: None, tried: false }
     }
 
     pub(crate) const fn by(
@@ -92,7 +95,7 @@ impl Function {
         kernel: Kernel,
     ) -> Self {
         let args = Args::By(args);
-        Self { name, aliases: &[], args, returns, kernel, signature: "", line: "", difference: None }
+        Self { name, aliases: &[], args, returns, kernel, signature: "", line: "", difference: None, tried: false }
     }
 
     /// The last `optional` arguments may be missing.
@@ -118,6 +121,38 @@ impl Function {
     pub(crate) const fn differs(mut self, difference: &'static str) -> Self {
         self.difference = Some(difference);
         self
+    }
+
+    pub(crate) const fn tried(mut self) -> Self {
+        self.tried = true;
+        self
+    }
+
+    /// What is wrong with constant arguments, whatever the others hold.
+    pub(crate) fn misuse(&self, given: &[DataType], constants: &[Option<&ScalarValue>]) -> Option<String> {
+        let types = self.coerce(given).ok()?;
+        let returns = match self.returned(&types, constants) {
+            Ok(returns) => returns,
+            Err(error) => return matches!(self.returns, Returns::Constants(_)).then(|| reason(&error)),
+        };
+        if !self.tried || constants.iter().all(Option::is_none) {
+            return None;
+        }
+        let columns = types.iter().zip(constants).map(|(t, constant)| match constant {
+            Some(value) => crate::cast::cast_column(&value.to_array()?, t),
+            None => Ok(new_null_array(t, 1)),
+        });
+        let columns = columns.collect::<Result<Vec<_>>>().ok()?;
+        (self.kernel)(&columns, &returns).err().map(|error| reason(&error))
+    }
+
+    fn returned(&self, types: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+        match self.returns {
+            Returns::Is(data_type) => Ok(data_type()),
+            Returns::Like(index) => Ok(types[index].clone()),
+            Returns::By(by) => by(types),
+            Returns::Constants(by) => by(types, constants),
+        }
     }
 
     pub(crate) fn udf(self) -> ScalarUDF {
@@ -147,6 +182,14 @@ impl Function {
                 kinds.zip(given).map(|(arg, t)| arg.coerce(t, self.name)).collect()
             }
         }
+    }
+}
+
+/// What an error says, without the kind of error.
+pub(crate) fn reason(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::Execution(text) | DataFusionError::Plan(text) => text.clone(),
+        other => other.strip_backtrace(),
     }
 }
 
@@ -251,21 +294,12 @@ impl ScalarUDFImpl for Udf {
     }
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
-        let given = self.function.coerce(given)?;
-        match self.function.returns {
-            Returns::Is(data_type) => Ok(data_type()),
-            Returns::Like(index) => Ok(given[index].clone()),
-            Returns::By(by) => by(&given),
-            Returns::Constants(by) => by(&given, &vec![None; given.len()]),
-        }
+        self.function.returned(&self.function.coerce(given)?, &vec![None; given.len()])
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let given: Vec<_> = args.arg_fields.iter().map(|f| f.data_type().clone()).collect();
-        let data_type = match self.function.returns {
-            Returns::Constants(by) => by(&self.function.coerce(&given)?, args.scalar_arguments)?,
-            _ => self.return_type(&given)?,
-        };
+        let data_type = self.function.returned(&self.function.coerce(&given)?, args.scalar_arguments)?;
         Ok(Arc::new(Field::new(self.function.name, data_type, true)))
     }
 

@@ -52,7 +52,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
             "from_json(json, schema[, options])",
             "A struct, array or map of a schema such as 'a INT, b ARRAY<STRING>'; what does not fit is null.",
         )
-        .differs("options: timestampFormat, dateFormat; strict JSON only"),
+        .differs("options: timestampFormat, dateFormat; strict JSON only")
+        .tried(),
     Function::new("to_json", &[Any], TEXT, |args, _| {
         if !args[0].data_type().is_nested() {
             return exec_err!(
@@ -268,7 +269,9 @@ fn write_value(column: &ArrayRef, row: usize, out: &mut String) {
 fn schema_of(text: &str) -> Result<SparkType> {
     let schema = match parse_type(text) {
         Ok(schema) => schema,
-        Err(_) => SparkType::Struct(parse_fields(text).map_err(|e| DataFusionError::External(Box::new(e)))?),
+        Err(_) => SparkType::Struct(
+            parse_fields(text).map_err(|e| DataFusionError::Execution(format!("schema '{text}': {e}")))?,
+        ),
     };
     match schema {
         SparkType::Struct(_) | SparkType::Array(_) | SparkType::Map(..) => Ok(schema),
@@ -300,7 +303,8 @@ impl Formats {
         let (keys, values) = (text(0)?, text(1)?);
         for i in 0..keys.len() {
             let (Some(key), Some(value)) = (strings(&keys).at(i), strings(&values).at(i)) else { continue };
-            let pattern = Pattern::compile(value).map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let pattern =
+                Pattern::compile(value).map_err(|e| DataFusionError::Execution(format!("pattern '{value}': {e}")))?;
             match key.to_ascii_lowercase().as_str() {
                 "timestampformat" => formats.timestamp = Some(pattern),
                 "dateformat" => formats.date = Some(pattern),

@@ -2,7 +2,8 @@
 //! time zone UTC.
 //!
 //! [`register`] adds them to a session, over DataFusion's and datafusion-spark's, and makes the analyzer type operators
-//! ([`coerce`]) and casts ([`cast()`]) as Spark does. [`documented`] is the list that docs/sql.md is made from.
+//! ([`coerce`]) and casts ([`cast()`]) as Spark does. [`documented`] is the list that docs/sql.md is made from, and
+//! [`is_function`] says what SQL may call: no more than that. [`misuse`] tries constant arguments when a query is checked.
 //!
 //! Scalar functions are data (`function`): the kinds of their arguments, to which the analyzer casts what is given, the
 //! type of their result, a kernel from columns to a column, and their documentation. So a kernel sees one type only:
@@ -35,5 +36,7 @@ mod types;
 
 pub use cast::cast;
 pub use operators::{binary, coerce};
-pub use registry::{FunctionDoc, FunctionKind, PLANNED, documented, register};
+pub use registry::{
+    FunctionDoc, FunctionKind, PLANNED, documented, is_function, misuse, misuse_of_aggregate, register,
+};
 pub use types::{spark_name, widest};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, UInt32Array, make_array, new_null_array,
+    Array, ArrayRef, AsArray, Int32Array, ListArray, MapArray, StringViewArray, StructArray, UInt32Array, make_array,
+    new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{concat, take};
@@ -14,6 +15,7 @@ use crate::collections::{indexed, pair, pick, rows_of, same_or_none};
 use crate::columns::{At, Lists, booleans, ints, span, strings};
 use crate::function::Arg::{Any, Text};
 use crate::function::{Function, Returns, common};
+use crate::regexps::split;
 use crate::types::{self, entry, item, list_of, map_of, widest};
 
 const BOOLEAN: Returns = Returns::Is(|| DataType::Boolean);
@@ -146,7 +148,38 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         booleans(args[0].len(), |i| (args[0].is_valid(i) && args[1].is_valid(i)).then(|| found[i].is_some()))
     })
     .doc("map_contains_key(map, key)", "Whether a map has a key."),
+    Function::new("str_to_map", &[Text, Text, Text], STR_TO_MAP, |args, _| str_to_map(args))
+        .optional(2)
+        .doc("str_to_map(text[, pairs[, keys]])", "A map from a text such as a:1,b:2, which patterns cut.")
+        .differs("of equal keys the last holds, not an error")
+        .tried(),
 ];
+
+const STR_TO_MAP: Returns = Returns::Is(|| map_of(DataType::Utf8View, DataType::Utf8View));
+
+fn str_to_map(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let rows = args[0].len();
+    let delimiters = |index: usize, usual: &str| match args.get(index) {
+        Some(given) => Arc::clone(given),
+        None => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(usual, rows))),
+    };
+    let (between, within) = (delimiters(1, ","), delimiters(2, ":"));
+    let pairs = split(&[Arc::clone(&args[0]), between], &DataType::Null)?;
+    let pairs: &ListArray = pairs.as_list();
+    let row_of = (0..rows).flat_map(|i| span(pairs, i).into_iter().flatten().map(move |_| i as u32));
+    let within_of = take(&within, &UInt32Array::from_iter_values(row_of), None)?;
+    let two = Arc::new(Int32Array::from(vec![2; within_of.len()]));
+    let halves = split(&[Arc::clone(pairs.values()), within_of, two], &DataType::Null)?;
+    let halves: &ListArray = halves.as_list();
+    let half = |index: usize| -> Result<ArrayRef> {
+        let at: UInt32Array = (0..halves.len()).map(|n| span(halves, n)?.nth(index)).collect();
+        Ok(take(halves.values(), &at, None)?)
+    };
+    merged(rows, &[(&half(0)?, &half(1)?)], |i, _| {
+        within.is_valid(i).then_some(())?;
+        Some(span(pairs, i)?.map(|n| (n, n)).collect())
+    })
+}
 
 fn map_args(given: &[DataType]) -> Result<Vec<DataType>> {
     if given.len() % 2 == 1 {

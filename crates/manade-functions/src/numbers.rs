@@ -408,14 +408,14 @@ fn round_integer(value: i128, places: i32, rounding: Rounding) -> Option<i128> {
     (whole + i128::from(up)).checked_mul(unit)
 }
 
-/// Rounds the shortest decimal form of `x`, as Spark does by way of `BigDecimal`.
+/// Rounds the shortest decimal form of `x`, as Spark does by way of `BigDecimal`, which has no -0.0.
 fn round_float(x: f64, shown: &str, digits: i32, rounding: Rounding) -> f64 {
     if !x.is_finite() {
         return x;
     }
     let (whole, fraction) = shown.split_once('.').unwrap_or((shown, ""));
     if digits >= fraction.len() as i32 {
-        return x;
+        return x + 0.0;
     }
     let scale = fraction.len() as i32;
     let Ok(unscaled) = format!("{whole}{fraction}").parse::<i128>() else { return x };

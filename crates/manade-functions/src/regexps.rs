@@ -25,11 +25,13 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .aliases(&["rlike", "regexp"])
     .doc("regexp_like(text, pattern)", "Whether a pattern occurs in a text; also text RLIKE pattern.")
-    .differs(DIFFERENCE),
+    .differs(DIFFERENCE)
+    .tried(),
     Function::new("regexp_extract", &[Text, Text, Int], TEXT, regexp_extract)
         .optional(1)
         .doc("regexp_extract(text, pattern[, group])", "A group (1) of the first match; empty if there is none.")
-        .differs(DIFFERENCE),
+        .differs(DIFFERENCE)
+        .tried(),
     Function::new("regexp_extract_all", &[Text, Text, Int], Returns::Is(|| list_of(DataType::Utf8View)), |args, _| {
         let mut patterns = Patterns::new(&args[1])?;
         patterns.check_groups(args)?;
@@ -44,25 +46,29 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .optional(1)
     .doc("regexp_extract_all(text, pattern[, group])", "A group (1) of every match.")
-    .differs(DIFFERENCE),
+    .differs(DIFFERENCE)
+    .tried(),
     Function::new("regexp_replace", &[Text, Text, Text, Int], TEXT, regexp_replace)
         .optional(1)
         .doc("regexp_replace(text, pattern, with[, from])", "text with every match replaced; $1 is the first group.")
-        .differs(DIFFERENCE),
+        .differs(DIFFERENCE)
+        .tried(),
     Function::new("regexp_count", &[Text, Text], INT, |args, t| {
         let mut patterns = Patterns::new(&args[1])?;
         let text = strings(&args[0]);
         numbers::<Int32Type>(text.len(), t, |i| Some(patterns.at(i)?.find_iter(text.at(i)?).count() as i32))
     })
     .doc("regexp_count(text, pattern)", "Number of matches.")
-    .differs(DIFFERENCE),
+    .differs(DIFFERENCE)
+    .tried(),
     Function::new("regexp_substr", &[Text, Text], TEXT, |args, _| {
         let mut patterns = Patterns::new(&args[1])?;
         let text = strings(&args[0]);
         texts(text.len(), |i| patterns.at(i)?.find(text.at(i)?).map(|m| m.as_str()))
     })
     .doc("regexp_substr(text, pattern)", "The first match, null if there is none.")
-    .differs(DIFFERENCE),
+    .differs(DIFFERENCE)
+    .tried(),
     Function::new("regexp_instr", &[Text, Text, Int], INT, |args, t| {
         let mut patterns = Patterns::new(&args[1])?;
         let text = strings(&args[0]);
@@ -74,11 +80,13 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .optional(1)
     .doc("regexp_instr(text, pattern)", "Position of the first match, 0 if there is none.")
-    .differs(DIFFERENCE),
+    .differs(DIFFERENCE)
+    .tried(),
     Function::new("split", &[Text, Text, Int], Returns::Is(|| list_of(DataType::Utf8View)), split)
         .optional(1)
         .doc("split(text, pattern[, limit])", "Parts between the matches, at most limit of them.")
-        .differs(DIFFERENCE),
+        .differs(DIFFERENCE)
+        .tried(),
 ];
 
 /// The compiled patterns of a column: compiled anew only where the text changes.
@@ -132,7 +140,12 @@ impl<'a> Patterns<'a> {
 
 /// Java's pattern as a Rust regular expression.
 fn compile(pattern: &str) -> Result<Regex> {
-    Regex::new(pattern).map_err(|e| DataFusionError::Execution(format!("pattern '{pattern}': {e}")))
+    Regex::new(pattern).map_err(|error| {
+        // A syntax error is drawn over several lines, of which the last says what is wrong.
+        let drawn = error.to_string();
+        let reason = drawn.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        DataFusionError::Execution(format!("pattern '{pattern}': {reason}"))
+    })
 }
 
 fn group_at(args: &[ArrayRef], row: usize) -> Option<usize> {
@@ -237,7 +250,8 @@ fn regexp_replace(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     })
 }
 
-fn split(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
+/// Lists of the parts of texts between the matches of patterns, perhaps with a limit.
+pub(crate) fn split(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let mut patterns = Patterns::new(&args[1])?;
     let (text, by) = (strings(&args[0]), strings(&args[1]));
     let plain: Vec<bool> = patterns.compiled.iter().map(|p| regex::escape(p.as_str()) == p.as_str()).collect();

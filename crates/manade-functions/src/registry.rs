@@ -1,15 +1,21 @@
 //! What is registered, and the documentation of it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::common::ScalarValue;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions;
+use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion_spark::SessionStateBuilderSpark;
 use datafusion_spark::function as spark;
 
 use crate::aggregates::{self, RENAMED};
-use crate::function::Function;
+use crate::function::{Function, reason};
 use crate::lambdas::LAMBDAS;
 use crate::planner::{Planner, Types};
 use crate::{collections, conditional, dates, hashes, json, maps, numbers, operators, regexps, rules, strings};
@@ -117,6 +123,48 @@ pub fn documented() -> &'static [FunctionDoc] {
     &DOCUMENTED
 }
 
+/// Whether SQL may call a function of this name; others that a session knows are its own.
+pub fn is_function(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| documented().iter().flat_map(|doc| doc.aliases.iter().chain([&doc.name])).copied().collect());
+    NAMES.contains(name)
+}
+
+/// What is wrong with constant arguments of a scalar function, such as a pattern: it fails whatever the others hold.
+pub fn misuse(name: &str, given: &[DataType], constants: &[Option<&ScalarValue>]) -> Option<String> {
+    let function = own().find(|f| f.name == name || f.aliases.contains(&name))?;
+    function.misuse(given, constants)
+}
+
+/// As [`misuse`], of an aggregate function.
+pub fn misuse_of_aggregate(
+    function: &AggregateUDF,
+    given: &[FieldRef],
+    constants: &[Option<&ScalarValue>],
+) -> Option<String> {
+    let schema = Schema::new(given.iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>());
+    let exprs = constants.iter().zip(given).enumerate().map(|(i, (constant, field))| -> Arc<dyn PhysicalExpr> {
+        match constant.and_then(|value| value.cast_to(field.data_type()).ok()) {
+            Some(value) => Arc::new(Literal::new(value)),
+            None => Arc::new(Column::new(field.name(), i)),
+        }
+    });
+    let exprs: Vec<_> = exprs.collect();
+    let return_field = function.return_field(given).ok()?;
+    let args = AccumulatorArgs {
+        return_field,
+        schema: &schema,
+        ignore_nulls: false,
+        order_bys: &[],
+        is_reversed: false,
+        name: function.name(),
+        is_distinct: false,
+        exprs: &exprs,
+        expr_fields: given,
+    };
+    function.accumulator(args).err().map(|error| reason(&error))
+}
+
 fn own() -> impl Iterator<Item = &'static Function> {
     let tables = [
         numbers::FUNCTIONS,
@@ -217,13 +265,6 @@ static BORROWED: &[Borrowed] = &[
         "As url_decode; null if it is none."
     ),
     borrowed!(
-        spark::map::str_to_map,
-        "str_to_map",
-        [],
-        "str_to_map(text[, pairs[, keys]])",
-        "A map from a text such as a:1,b:2."
-    ),
-    borrowed!(
         spark::math::width_bucket,
         "width_bucket",
         [],
@@ -288,9 +329,16 @@ pub static PLANNED: &[FunctionDoc] = &[
     planned!(
         Aggregate,
         "grouping",
-        ["grouping_id"],
-        "grouping(column), grouping_id()",
-        "Which columns ROLLUP, CUBE or GROUPING SETS left out of a row."
+        [],
+        "grouping(column)",
+        "1 in the rows from which ROLLUP, CUBE or GROUPING SETS left out a column, else 0."
+    ),
+    planned!(
+        Aggregate,
+        "grouping_id",
+        [],
+        "grouping_id([column, ...])",
+        "grouping of each column, or of all that are grouped by, as the bits of a number."
     ),
     planned!(Generator, "explode", ["explode_outer"], "explode(array or map)", "One row an element or entry."),
     planned!(

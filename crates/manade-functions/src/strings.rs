@@ -111,7 +111,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("trim", &[Text, Text], TEXT, |args, _| trim(args, 0, 1, true, true))
         .optional(1)
         .aliases(&["btrim"])
-        .doc("btrim(text[, characters])", "text without spaces, or those characters, at both ends.")
+        .doc("trim(text[, characters])", "text without spaces, or those characters, at both ends.")
         .differs("trim(characters, text) does not exist: write TRIM(characters FROM text)"),
     Function::new("ltrim", &[Text, Text], TEXT, |args, _| trim(args, args.len() - 1, 0, true, false))
         .optional(1)

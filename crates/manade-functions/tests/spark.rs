@@ -71,7 +71,7 @@ fn every_function_is_tried() {
     let tried: String = files.map(|p| std::fs::read_to_string(p).unwrap()).collect();
     let mut missing = Vec::new();
     for doc in manade_functions::documented().iter().filter(|doc| !manade_functions::PLANNED.contains(doc)) {
-        assert!(!doc.line.is_empty() && !doc.signature.is_empty(), "{}", doc.name);
+        assert!(!doc.line.is_empty() && doc.signature.starts_with(&format!("{}(", doc.name)), "{}", doc.name);
         for name in std::iter::once(&doc.name).chain(doc.aliases) {
             let registered = match doc.kind {
                 FunctionKind::Aggregate => state.aggregate_functions().contains_key(*name),

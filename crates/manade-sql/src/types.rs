@@ -43,6 +43,13 @@ pub fn window_struct() -> DataType {
     DataType::Struct(Fields::from(vec![Field::new("start", timestamp(), true), Field::new("end", timestamp(), true)]))
 }
 
+/// The type's name with its article.
+pub fn a(data_type: &DataType) -> String {
+    let name = spark_name(data_type);
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
 pub fn is_string(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

@@ -38,3 +38,6 @@ SELECT id, try_add(n, 1) AS add, try_subtract(n, 10) AS sub, try_multiply(n, 100
 
 -- query: not_a_number
 SELECT id, isnan(sqrt(d)) AS isnan, nanvl(sqrt(d), -1) AS nanvl, CAST('NaN' AS DOUBLE) > 1e300 AS largest, CAST('Infinity' AS DOUBLE) AS infinite, ln(0) AS none, d / 0 AS nothing FROM events WHERE d IS NOT NULL;
+
+-- query: signed_zeros
+SELECT id, CAST(round(d) AS STRING) AS whole, CAST(round(d, 1) AS STRING) AS tenths, CAST(bround(d, 1) AS STRING) AS even, CAST(round(f) AS STRING) AS single FROM events;

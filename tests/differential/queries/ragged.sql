@@ -68,3 +68,18 @@ SELECT window(at, '1 hour').start AS hour, listagg(name, ',') AS names, collect_
 
 -- query: histogram
 SELECT width_bucket(d, -1000, 1000, 4) AS bucket, count(*) AS events FROM events WHERE d BETWEEN -1000 AND 1000 GROUP BY width_bucket(d, -1000, 1000, 4);
+
+-- query: extremes_of_odd_numbers
+SELECT name, small, CAST(min(x) AS STRING) AS least, CAST(max(x) AS STRING) AS greatest, CAST(CAST(min(CAST(x AS FLOAT)) AS DOUBLE) AS STRING) AS least_float, CAST(CAST(max(CAST(x AS FLOAT)) AS DOUBLE) AS STRING) AS greatest_float, CAST(max(x) FILTER (WHERE NOT isnan(x)) AS STRING) AS greatest_number, CAST(min(x) FILTER (WHERE abs(x) > 1e300) AS STRING) AS least_infinite, min_by(id, struct(x, id)) AS least_id, max_by(id, struct(x, id)) AS greatest_id FROM (SELECT at, name, small, id, CASE WHEN tiny > 9 THEN CAST('Infinity' AS DOUBLE) WHEN tiny < -3 THEN CAST('-Infinity' AS DOUBLE) WHEN tiny > 7 THEN CAST('NaN' AS DOUBLE) WHEN tiny > 5 THEN d ELSE CAST(digits AS DOUBLE) END AS x FROM events) AS odd GROUP BY name, small;
+
+-- query: extremes_of_odd_numbers_by_hour
+SELECT window.start AS start, CAST(min(x) AS STRING) AS least, CAST(max(x) AS STRING) AS greatest, CAST(CAST(min(CAST(x AS FLOAT)) AS DOUBLE) AS STRING) AS least_float, CAST(CAST(max(CAST(x AS FLOAT)) AS DOUBLE) AS STRING) AS greatest_float, CAST(max(x) FILTER (WHERE NOT isnan(x)) AS STRING) AS greatest_number, CAST(min(x) FILTER (WHERE abs(x) > 1e300) AS STRING) AS least_infinite, min_by(id, struct(x, id)) AS least_id, max_by(id, struct(x, id)) AS greatest_id FROM (SELECT at, name, small, id, CASE WHEN tiny > 9 THEN CAST('Infinity' AS DOUBLE) WHEN tiny < -3 THEN CAST('-Infinity' AS DOUBLE) WHEN tiny > 7 THEN CAST('NaN' AS DOUBLE) WHEN tiny > 5 THEN d ELSE CAST(digits AS DOUBLE) END AS x FROM events) AS odd GROUP BY window(at, '20 minutes');
+
+-- query: extremes_of_all_odd_numbers
+SELECT CAST(min(x) AS STRING) AS least, CAST(max(x) AS STRING) AS greatest, CAST(CAST(min(CAST(x AS FLOAT)) AS DOUBLE) AS STRING) AS least_float, CAST(CAST(max(CAST(x AS FLOAT)) AS DOUBLE) AS STRING) AS greatest_float, CAST(max(x) FILTER (WHERE NOT isnan(x)) AS STRING) AS greatest_number, CAST(min(x) FILTER (WHERE abs(x) > 1e300) AS STRING) AS least_infinite, min_by(id, struct(x, id)) AS least_id, max_by(id, struct(x, id)) AS greatest_id FROM (SELECT at, name, small, id, CASE WHEN tiny > 9 THEN CAST('Infinity' AS DOUBLE) WHEN tiny < -3 THEN CAST('-Infinity' AS DOUBLE) WHEN tiny > 7 THEN CAST('NaN' AS DOUBLE) WHEN tiny > 5 THEN d ELSE CAST(digits AS DOUBLE) END AS x FROM events) AS odd;
+
+-- query: voids
+SELECT name, max(NULL) AS most, first(NULL) AS first, count(NULL) AS none, max(assert_true(id >= 0)) AS holds, max(assert_true(true)) AS sure, max(5) AS five, max(abs(-5)) AS also_five, max(2) FILTER (WHERE id > 0) AS two, max(1 + 1) FILTER (WHERE id > 0) AS also_two, count(*) AS events FROM events GROUP BY name;
+
+-- query: void_columns
+SELECT id, NULL AS nothing, array(NULL) AS nothings, struct(NULL AS a, id AS b) AS beside FROM events;

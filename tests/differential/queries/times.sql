@@ -47,3 +47,9 @@ SELECT id, try_make_timestamp(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS mad
 
 -- query: lenient_dates
 SELECT id, try_to_date(stamp, 'yyyy-MM-dd') AS date FROM events;
+
+-- query: seconds_beyond
+SELECT id, unix_micros(timestamp_seconds(d * 1e6)) AS micros, unix_micros(timestamp_seconds(f)) AS of_float, timestamp_seconds(sqrt(d)) AS root FROM events WHERE d < 1e14;
+
+-- query: seconds_at_the_end
+SELECT id, unix_micros(timestamp_seconds(d * 1e300)) AS micros FROM events WHERE d IS NOT NULL;

@@ -5,6 +5,7 @@
 
 mod counts;
 mod distinct;
+mod extremes;
 mod moments;
 mod percentile;
 mod pick;
@@ -94,8 +95,8 @@ pub(crate) static RENAMED: &[Renamed] = &[
         "Sum: bigint (which wraps) of integers, decimal of decimals, else double."
     ),
     renamed!(own::average::avg_udaf, "avg", ["mean", "try_avg"], "avg(x)", "Mean: decimal of decimals, else double."),
-    renamed!(own::min_max::min_udaf, "min", [], "min(x)", "The least value."),
-    renamed!(own::min_max::max_udaf, "max", [], "max(x)", "The greatest value."),
+    renamed!(extremes::min, "min", [], "min(x)", "The least value; NaN only if there is no other."),
+    renamed!(extremes::max, "max", [], "max(x)", "The greatest value; of doubles NaN, if there is one."),
     renamed!(own::bool_and_or::bool_and_udaf, "bool_and", ["every"], "bool_and(x)", "Whether x is always true."),
     renamed!(own::bool_and_or::bool_or_udaf, "bool_or", ["some", "any"], "bool_or(x)", "Whether x is true once."),
     renamed!(own::bit_and_or_xor::bit_and_udaf, "bit_and", [], "bit_and(x)", "Bits that all have."),

@@ -11,6 +11,7 @@ use datafusion::logical_expr::Accumulator;
 use datafusion::logical_expr::function::AccumulatorArgs;
 
 use super::{Aggregate, constant, counted};
+use crate::columns::comparable;
 
 pub(super) static AGGREGATES: &[Aggregate] = &[
     Aggregate {
@@ -150,14 +151,15 @@ impl Extreme {
     }
 
     fn best(&mut self, values: &ArrayRef, by: &ArrayRef, rows: impl Iterator<Item = usize>) -> Result<()> {
-        let compare = arrow::array::make_comparator(by, by, SortOptions::default())?;
+        let keys = comparable(by)?;
+        let compare = arrow::array::make_comparator(&keys, &keys, SortOptions::default())?;
         let better = |ordering: Ordering| ordering.is_eq() || ordering.is_gt() == self.greatest;
         let Some(row) = rows.reduce(|best, row| if better(compare(row, best)) { row } else { best }) else {
             return Ok(());
         };
         if !self.by.is_null() {
-            let held = self.by.to_array()?;
-            let against = arrow::array::make_comparator(by, &held, SortOptions::default())?;
+            let held = comparable(&self.by.to_array()?)?;
+            let against = arrow::array::make_comparator(&keys, &held, SortOptions::default())?;
             if !better(against(row, 0)) {
                 return Ok(());
             }

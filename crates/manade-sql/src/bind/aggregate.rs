@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::NullTreatment;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::sqlparser::ast::{
     DuplicateTreatment, Expr as Sql, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     NullTreatment as SqlNulls,
@@ -12,13 +13,14 @@ use datafusion::logical_expr::sqlparser::ast::{
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{AggregateUDF, Expr, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
 
 use super::expr::{Context, when};
-use super::function::argument_fields;
+use super::function::{MISUSED, argument_fields};
 use super::scope::Typed;
 use super::{Bind, Binder};
-use crate::types::{is_number, is_string, normal, spark_name};
+use crate::types::{a, is_number, is_string, normal, spark_name};
 
 /// Aggregates that this crate computes from entries, whatever is registered.
 pub const ENTRY_FUNCTIONS: [&str; 10] = [
@@ -192,7 +194,7 @@ impl Binder<'_> {
                 return Err(self.refuse(
                     at,
                     format!("`{name}` does not take this WITHIN GROUP"),
-                    "percentile_cont(0.5) and mode() take WITHIN GROUP (ORDER BY x); \
+                    "percentile_cont(0.5), percentile_disc(0.5) and mode() take WITHIN GROUP (ORDER BY x), ascending; \
                      array_join(sort_array(collect_list(x)), ',') joins in order",
                 ));
             }
@@ -226,9 +228,8 @@ impl Binder<'_> {
         }
         let types = |args: &[Typed]| args.iter().map(|arg| spark_name(&arg.data_type)).collect::<Vec<_>>().join(", ");
         let data_type = fields_with_udf(&argument_fields(&args), function.as_ref())
-            .and_then(|fields| function.return_field(&fields))
-            .map(|field| field.data_type().clone());
-        let Ok(data_type) = data_type else {
+            .and_then(|fields| function.return_field(&fields).map(|field| (fields, field.data_type().clone())));
+        let Ok((fields, data_type)) = data_type else {
             if args.iter().any(|arg| arg.data_type == DataType::Null) && !self.problems.is_empty() {
                 return Ok((
                     AggregateCall::Folded { function, args: Vec::new(), filter: None, nulls: None },
@@ -237,7 +238,17 @@ impl Binder<'_> {
             }
             return Err(self.refuse_plain(at, format!("`{name}` does not take ({})", types(&args))));
         };
-        let args = args.into_iter().map(|arg| arg.expr).collect();
+        let constants: Vec<_> = args.iter().map(|arg| constant(&arg.expr)).collect();
+        let constants: Vec<_> = constants.iter().map(Option::as_ref).collect();
+        if let Some(problem) = manade_functions::misuse_of_aggregate(&function, &fields, &constants) {
+            return Err(self.refuse(at, format!("`{name}` cannot work: {problem}"), MISUSED));
+        }
+        // As values, because calls that only the optimizer finds to be equal would share a column behind our back.
+        let args = args.into_iter().zip(&constants).map(|(arg, constant)| match constant {
+            Some(value) if value.data_type() == arg.data_type => lit((*value).clone()),
+            _ => arg.expr,
+        });
+        let args = args.collect();
         Ok((AggregateCall::Folded { function, args, filter, nulls }, data_type))
     }
 
@@ -339,7 +350,7 @@ impl Binder<'_> {
             ));
         };
         if !is_number(&value.data_type) && !is_string(&value.data_type) {
-            return Err(self.refuse_plain(at, format!("`{name}` of a {}", spark_name(&value.data_type))));
+            return Err(self.refuse_plain(at, format!("`{name}` of {}", a(&value.data_type))));
         }
         let value = self.cast(value.clone(), &DataType::Float64, at)?;
         let data_type = if many { list_of(&DataType::Float64) } else { DataType::Float64 };
@@ -371,6 +382,21 @@ fn null_treatment(function: &Function) -> Option<NullTreatment> {
     match function.null_treatment.or(own)? {
         SqlNulls::IgnoreNulls => Some(NullTreatment::IgnoreNulls),
         SqlNulls::RespectNulls => Some(NullTreatment::RespectNulls),
+    }
+}
+
+/// The value of an expression of literals.
+fn constant(expr: &Expr) -> Option<ScalarValue> {
+    if let Expr::Literal(value, _) = expr {
+        return Some(value.clone());
+    }
+    if !expr.column_refs().is_empty() {
+        return None;
+    }
+    let context = SimplifyContext::default();
+    match ExprSimplifier::new(context).simplify(expr.clone()) {
+        Ok(Expr::Literal(value, _)) => Some(value),
+        _ => None,
     }
 }
 

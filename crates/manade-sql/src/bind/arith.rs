@@ -11,7 +11,7 @@ use datafusion::scalar::ScalarValue;
 use super::expr::join;
 use super::scope::Typed;
 use super::{Bind, Binder};
-use crate::types::{is_number, is_string, spark_name};
+use crate::types::{a, is_number, is_string, spark_name};
 
 impl Binder<'_> {
     pub fn arithmetic(&mut self, left: Typed, op: &BinaryOperator, right: Typed, at: Location) -> Bind<Typed> {
@@ -47,7 +47,7 @@ impl Binder<'_> {
             return Ok(typed);
         }
         if !castable(from, target) {
-            let message = format!("a {} cannot be cast to {}", spark_name(from), spark_name(target));
+            let message = format!("{} cannot be cast to {}", a(from), spark_name(target));
             return Err(self.refuse_plain(at, message));
         }
         Ok(Typed::new(plain_cast(typed.expr, target), target.clone()))
@@ -91,9 +91,7 @@ impl Binder<'_> {
         let expr = manade_functions::binary(left.expr.clone(), l, op, right.expr.clone(), r);
         match (expr, data_type) {
             (Ok(expr), Ok(data_type)) => Ok(Typed::new(expr, data_type)),
-            _ => {
-                Err(self.refuse_plain(at, format!("`{op}` does not take a {} and a {}", spark_name(l), spark_name(r))))
-            }
+            _ => Err(self.refuse_plain(at, format!("`{op}` does not take {} and {}", a(l), a(r)))),
         }
     }
 
@@ -157,7 +155,7 @@ impl Binder<'_> {
             }
             _ => {}
         }
-        let message = format!("`{op}` does not take a {} and a {}", spark_name(&a), spark_name(&b));
+        let message = format!("`{op}` does not take {} and {}", crate::types::a(&a), crate::types::a(&b));
         Err(self.refuse_plain(at, message))
     }
 }

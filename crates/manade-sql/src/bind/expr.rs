@@ -11,7 +11,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 
 use super::scope::{Found, Scope, Typed};
 use super::{Bind, Binder};
-use crate::types::{comparable, is_string, spark_name, timestamp, widest};
+use crate::types::{a, comparable, is_string, spark_name, timestamp, widest};
 
 /// What an expression may use.
 #[derive(Clone)]
@@ -171,7 +171,7 @@ impl Binder<'_> {
                 return self.map_value(base, key, name.span.start);
             }
             other => {
-                let message = format!("`{}` is asked of a {}, which has no fields", name.value, spark_name(other));
+                let message = format!("`{}` is asked of {}, which has no fields", name.value, a(other));
                 return Err(self.refuse_plain(name.span.start, message));
             }
         };
@@ -245,7 +245,7 @@ impl Binder<'_> {
                 }
                 _ => Err(self.refuse_plain(at, "a struct's field is named, not numbered")),
             },
-            other => Err(self.refuse_plain(at, format!("a {} has no elements", spark_name(other)))),
+            other => Err(self.refuse_plain(at, format!("{} has no elements", a(other)))),
         }
     }
 
@@ -293,7 +293,7 @@ impl Binder<'_> {
             DataType::Boolean => Ok(typed),
             DataType::Null => self.cast(typed, &DataType::Boolean, start(sql)),
             other => {
-                let message = format!("a condition is a boolean, this is a {}", spark_name(other));
+                let message = format!("a condition is a boolean, this is {}", a(other));
                 Err(self.refuse(start(sql), message, "compare it with something"))
             }
         }
@@ -358,8 +358,7 @@ impl Binder<'_> {
 
     pub fn compare_typed(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
         let Some(common) = comparable(&left.data_type, &right.data_type) else {
-            let message =
-                format!("a {} cannot be compared with a {}", spark_name(&left.data_type), spark_name(&right.data_type));
+            let message = format!("{} cannot be compared with {}", a(&left.data_type), a(&right.data_type));
             return Err(self.refuse(at, message, "cast one of them"));
         };
         let (left, right) = (self.cast(left, &common, at)?, self.cast(right, &common, at)?);

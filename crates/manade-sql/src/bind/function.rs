@@ -26,6 +26,9 @@ const UNIFORM: [&str; 6] = ["coalesce", "nvl", "ifnull", "greatest", "least", "a
 /// With three arguments, the first is a unit.
 const MOVES: [&str; 6] = ["timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff"];
 
+/// The hint where a constant argument fails whatever the events hold.
+pub const MISUSED: &str = "docs/sql.md says what the function takes and how it differs from Spark's";
+
 pub const GENERATORS: [&str; 8] =
     ["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack", "json_tuple"];
 
@@ -60,6 +63,9 @@ impl Binder<'_> {
                 ));
             }
             _ => {}
+        }
+        if !manade_functions::is_function(&name) && !self.is_volatile(&name) {
+            return Err(self.unknown_function(&name, at));
         }
         if self.is_aggregate(&name) {
             return self.aggregate(cx, &name, function, at);
@@ -194,12 +200,16 @@ impl Binder<'_> {
         let Some(udf) = self.state.scalar_functions().get(name).cloned() else {
             return Err(self.unknown_function(name, at));
         };
-        if udf.signature().volatility == Volatility::Volatile {
+        if self.is_volatile(name) {
             return Err(self.refuse(
                 at,
                 format!("`{name}` gives another value at every call, so a rerun would give other rows"),
                 "use a hash of the event's columns instead, such as xxhash64(a, b)",
             ));
+        }
+        let given: Vec<DataType> = args.iter().map(|arg| arg.data_type.clone()).collect();
+        if let Some(problem) = manade_functions::misuse(name, &given, &constants(&args)) {
+            return Err(self.refuse(at, format!("`{name}` cannot work: {problem}"), MISUSED));
         }
         match return_type(&udf, &args).or_else(|error| return_type(&udf, &viewless(&args)).map_err(|_| error)) {
             Ok(data_type) => Ok(Typed::new(udf.call(args.into_iter().map(|arg| arg.expr).collect()), data_type)),
@@ -219,13 +229,15 @@ impl Binder<'_> {
         }
     }
 
+    fn is_volatile(&self, name: &str) -> bool {
+        let function = self.state.scalar_functions().get(name);
+        function.is_some_and(|function| function.signature().volatility == Volatility::Volatile)
+    }
+
     fn unknown_function(&mut self, name: &str, at: Location) -> super::Refused {
-        let scalars = self.state.scalar_functions().keys().map(String::as_str);
-        let others = self.state.aggregate_functions().keys().map(String::as_str);
-        let own =
-            super::aggregate::ENTRY_FUNCTIONS.iter().copied().chain(GENERATORS).chain(["window", "session_window"]);
-        let closest = manade_model::closest(name, scalars.chain(others).chain(own)).map(str::to_owned);
-        let hint = closest.map_or_else(
+        let documented = manade_functions::documented().iter();
+        let names = documented.flat_map(|doc| doc.aliases.iter().chain([&doc.name])).copied();
+        let hint = manade_model::closest(name, names).map_or_else(
             || "docs/sql.md lists every function".to_owned(),
             |closest| format!("did you mean `{closest}`?"),
         );
@@ -252,15 +264,19 @@ pub fn argument_fields(args: &[Typed]) -> Vec<FieldRef> {
 
 fn return_type(udf: &ScalarUDF, args: &[Typed]) -> datafusion::common::Result<DataType> {
     let fields = fields_with_udf(&argument_fields(args), udf)?;
-    let scalars: Vec<Option<&ScalarValue>> = args
-        .iter()
+    let field =
+        udf.return_field_from_args(ReturnFieldArgs { arg_fields: &fields, scalar_arguments: &constants(args) })?;
+    Ok(field.data_type().clone())
+}
+
+/// The arguments that are literals.
+fn constants(args: &[Typed]) -> Vec<Option<&ScalarValue>> {
+    args.iter()
         .map(|arg| match &arg.expr {
             Expr::Literal(value, _) => Some(value),
             _ => None,
         })
-        .collect();
-    let field = udf.return_field_from_args(ReturnFieldArgs { arg_fields: &fields, scalar_arguments: &scalars })?;
-    Ok(field.data_type().clone())
+        .collect()
 }
 
 /// The same arguments with plain strings, for functions that read literals of one string type only.

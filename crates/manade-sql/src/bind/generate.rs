@@ -21,7 +21,7 @@ use super::function::{GENERATORS, structure};
 use super::query::Relation;
 use super::scope::{ScopeColumn, Typed};
 use super::{Bind, Binder};
-use crate::types::spark_name;
+use crate::types::a;
 
 impl Binder<'_> {
     /// `LATERAL VIEW [OUTER] explode(x) t AS c`.
@@ -208,7 +208,7 @@ impl Binder<'_> {
             }
             DataType::Null => Err(super::Refused),
             other => {
-                let message = format!("`{name}` takes an array or a map, not a {}", spark_name(other));
+                let message = format!("`{name}` takes an array or a map, not {}", a(other));
                 Err(self.refuse_plain(at, message))
             }
         }

@@ -110,12 +110,23 @@ impl Binder<'_> {
         }
     }
 
-    pub fn data_type(&mut self, sql: &SqlType, at: Location) -> Bind<DataType> {
-        let decimal = |info: &ExactNumberInfo| match info {
-            ExactNumberInfo::None => DataType::Decimal128(10, 0),
-            ExactNumberInfo::Precision(p) => DataType::Decimal128((*p).min(38) as u8, 0),
-            ExactNumberInfo::PrecisionAndScale(p, s) => DataType::Decimal128((*p).min(38) as u8, *s as i8),
+    fn decimal(&mut self, info: ExactNumberInfo, at: Location) -> Bind<DataType> {
+        let (digits, scale) = match info {
+            ExactNumberInfo::None => (10, 0),
+            ExactNumberInfo::Precision(digits) => (digits, 0),
+            ExactNumberInfo::PrecisionAndScale(digits, scale) => (digits, scale),
         };
+        match (u8::try_from(digits), i8::try_from(scale)) {
+            (Ok(digits @ 1..=38), Ok(scale @ 0..)) if scale as u8 <= digits => Ok(DataType::Decimal128(digits, scale)),
+            _ => Err(self.refuse(
+                at,
+                format!("there is no decimal({digits},{scale})"),
+                "a decimal has 1 to 38 digits, of which 0 to all stand behind the point, such as decimal(38,2)",
+            )),
+        }
+    }
+
+    pub fn data_type(&mut self, sql: &SqlType, at: Location) -> Bind<DataType> {
         Ok(match sql {
             SqlType::Boolean | SqlType::Bool => DataType::Boolean,
             SqlType::TinyInt(_) => DataType::Int8,
@@ -124,7 +135,7 @@ impl Binder<'_> {
             SqlType::BigInt(_) => DataType::Int64,
             SqlType::Float(_) | SqlType::Real => DataType::Float32,
             SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
-            SqlType::Decimal(info) | SqlType::Dec(info) | SqlType::Numeric(info) => decimal(info),
+            SqlType::Decimal(info) | SqlType::Dec(info) | SqlType::Numeric(info) => self.decimal(*info, at)?,
             SqlType::String(_) | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Text => DataType::Utf8View,
             SqlType::Binary(_) => DataType::BinaryView,
             SqlType::Date => DataType::Date32,

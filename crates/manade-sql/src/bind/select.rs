@@ -16,7 +16,7 @@ use super::query::{Kind, Order, Ordering, Relation};
 use super::scope::{Scope, ScopeColumn, Typed};
 use super::window::path_of;
 use super::{Bind, Binder};
-use crate::types::spark_name;
+use crate::types::a;
 
 /// One output column.
 pub struct Item {
@@ -247,7 +247,7 @@ impl Binder<'_> {
         let ident = |name: &str| Ident::with_span(Span::new(at, at), name);
         let column = self.name(&Context::new(scope, "SELECT"), &[ident(name)])?;
         let DataType::Struct(fields) = column.data_type.clone() else {
-            return Err(self.refuse_plain(at, format!("`{name}` is a {}, not a struct", spark_name(&column.data_type))));
+            return Err(self.refuse_plain(at, format!("`{name}` is {}, not a struct", a(&column.data_type))));
         };
         let field = |field: &FieldRef| {
             let typed = self.fields(column.clone(), &[ident(field.name())])?;

@@ -54,6 +54,19 @@ const REFUSED: &[&str] = &[
     "SELECT upper(explode(tags)) FROM events",
     "SELECT explode(origin) FROM events",
     "SELECT origin FROM events GROUP BY 4",
+    "SELECT regexp_extract(origin, '(?<=a)b', 0) AS a,\n split(origin, '[') AS b FROM events\nWHERE origin RLIKE '('",
+    "SELECT regexp_extract(origin, 'a', 2) FROM events",
+    "SELECT date_format(date, 'YYYY-ww') AS a, to_date(origin, 'yyyy{') AS b FROM events",
+    "SELECT origin, percentile_approx(delay, 2) AS a, percentile_approx(delay, array(0.5, 1.5)) AS b,\n \
+     percentile_approx(delay, 0.5, 0) AS c FROM events GROUP BY origin",
+    "SELECT CAST(delay AS DECIMAL(50,2)) AS a, CAST(delay AS DECIMAL(3,5)) AS b FROM events",
+    "SELECT from_json(origin, 'a INTT') FROM events",
+    "SELECT arrow_typeof(origin) AS a, strpos(origin, 'a') AS b, sha256(origin) AS c, version() AS d FROM events",
+    "SELECT decimal_mean(delay, 2) FROM events",
+    "SELECT origin, approx_median(delay) FROM events GROUP BY origin",
+    "SELECT explode(delay) FROM events",
+    "SELECT delay.a, tags - delay AS b FROM events",
+    "SELECT origin, percentile_disc(0.25) WITHIN GROUP (ORDER BY delay DESC) AS p FROM events GROUP BY origin",
 ];
 
 #[test]
