@@ -408,14 +408,16 @@ fn drafts_hold_what_sql_can_be_judged_by() {
     assert_eq!((parsed.findings.len(), parsed.drafts.len(), parsed.platform.pipelines.len()), (1, 1, 0));
 }
 
+/// Text, relations, whether one has no name, words, results that are left.
+type Draft<'a> = (String, &'a [&'a str], bool, &'a [&'a str], usize);
+
 #[test]
 fn drafts_say_what_nothing_can_be_said_about() {
     let windows = ["session_window", "window", "window_time"].as_slice();
     let after = |text: &str| pipeline_with("spec", "").replace("  events:", &format!("{text}  events:"));
     let empty = pipeline_with("spec", "").replace("SELECT a FROM events", "\"\"");
     let nameless = pipeline_with("spec", "").replace("name: r", "name: My R");
-    // Text, relations, whether one has no name, words, results that are left.
-    let cases: [(String, &[&str], bool, &[&str], usize); 14] = [
+    let cases: [Draft<'_>; 14] = [
         (pipeline_with("events", "schema:\n  a: innt\n  b: int\n"), &[], false, &["a"], 1),
         (
             pipeline_with("events", "schema:\n  a: { type: struct, fields: { x: innt, y: int } }\n"),

@@ -99,6 +99,8 @@ pub struct IngestTicket(Ticket);
 impl Running {
     pub fn start(options: RunOptions) -> Result<Self, StartError> {
         let folder_path = options.data.clone();
+        // What is edited from here on is seen by the watcher.
+        let mut stamp = stamp_of(&options.path);
         // Findings come first: a platform with errors leaves no data folder behind.
         let checked = check(&options.path, |name| fixed_schema(&folder_path, name))?;
         if checked.has_errors() {
@@ -136,13 +138,13 @@ impl Running {
         if !inner.options.once {
             let watched = Arc::downgrade(&inner);
             let watcher = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
-                let mut stamp = None;
                 while let Some(inner) = watched.upgrade() {
                     if inner.stop.load(Ordering::Relaxed) {
                         return;
                     }
                     let now = stamp_of(&inner.options.path);
-                    if stamp.replace(now.clone()).is_some_and(|before| before != now) {
+                    if stamp != now {
+                        stamp = now;
                         inner.reload();
                     }
                     drop(inner);

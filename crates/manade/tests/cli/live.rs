@@ -56,7 +56,8 @@ fn all_errors_of_a_reload_are_logged() {
     let up = place.up(&[]);
     place.wait_for(&["data", "large"], "view");
     let sound = PIPELINE.replace(FOLLOWED.0, FOLLOWED.1);
-    let wrong: String = (0..25).map(|n| format!("    - name: w{n}\n      sql: SELECT no{n} FROM events\n")).collect();
+    let wrong = (0..25).map(|n| format!("    - name: w{n}\n      sql: SELECT no{n} FROM events\n"));
+    let wrong = wrong.collect::<Vec<_>>().concat();
     place.write("clicks.yaml", &sound.replace("  tests:", &format!("{wrong}  tests:")));
     place.wait_for_log("it runs on as it was");
     let log = std::fs::read_to_string(place.path("up.log")).expect("it is there");
