@@ -376,10 +376,8 @@ impl Committer {
     /// come in the order of their windows.
     fn watermark_of(&self, index: usize, progress: &Progress, lateness: i64) -> Option<i64> {
         if let Some(upstream) = &self.results[index].upstream {
-            let clock = &progress.results[&self.results[index].name].clock;
             let above = self.watermark_of(upstream.from, progress, lateness);
-            // More rows with the same end may follow.
-            let seen = clock.newest.map(|end| end - 1);
+            let seen = Upstream::seen(&progress.results[&self.results[index].name].clock);
             return if self.catching_up == Some(index) { above.min(seen) } else { above };
         }
         let lane = self.lanes.iter().position(|results| results.contains(&index))?;

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType, UInt64Type};
 use manade_sql::{Input, Query, SqlError, TableSet, Worker};
 
-use crate::bisect::Bisect;
+use crate::bisect::bisect;
 use crate::dead_letter::Stage;
 use crate::job::{Dead, DoneResult, Part, RawFormat};
 use crate::plan::Plan;
@@ -69,11 +69,16 @@ impl Upstream {
         }
         let sequence = self.query.sequence.then_some(before.events);
         let input = with_hidden(&batch.rows, &self.query.input_schema, None, sequence);
-        let (outputs, failed) = Bisect::run(&self.query, &mut self.sql, tables, &input, false);
-        let (dead, number) = (failed.iter().map(|(row, reason)| self.letter(batch, *row, reason)), failed.len() as u64);
-        let dead = dead.collect();
-        let parts = outputs.into_iter().map(|output| Part { watermark: before.watermark(0), output });
-        DoneResult { result, parts: parts.collect(), dead, failed: number }
+        let (outputs, failed) = bisect(&self.query, &mut self.sql, tables, &input, false);
+        let dead = failed.iter().map(|(row, reason)| self.letter(batch, *row, reason)).collect();
+        let watermark = Self::seen(&before);
+        let parts = outputs.into_iter().map(|output| Part { watermark, output }).collect();
+        DoneResult { result, parts, dead, failed: failed.len() as u64 }
+    }
+
+    /// The watermark of the rows seen so far: more with the same end may follow.
+    pub fn seen(clock: &EventClock) -> Option<i64> {
+        clock.newest.map(|end| end - 1)
     }
 
     fn letter(&self, batch: &UpstreamRows, row: usize, reason: &str) -> Dead {

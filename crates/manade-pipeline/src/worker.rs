@@ -10,7 +10,7 @@ use manade_events::{Chunk, DeadRecord, DecodeStage, Decoded, RecordSpan};
 use manade_model::Late;
 use manade_sql::{Input, SqlError, Stage as SqlStage, Worker as SqlWorker};
 
-use crate::bisect::{Bisect, late_rows};
+use crate::bisect::bisect;
 use crate::dead_letter::Stage;
 use crate::job::{Dead, Done, DoneLane, DoneResult, Job, Part, RawFormat};
 use crate::plan::{Decoders, Plan};
@@ -107,7 +107,7 @@ impl Worker {
         let batch = with_hidden(&events.decoded.batch, &query.input_schema, watermarks, sequence);
         let max_event = self.plan.pipeline.events.max_event;
         let letters = Letters { source: &job.source, decoded: events.decoded, max_event };
-        let (outputs, failed) = Bisect::run(&query, sql, &job.tables, &batch, late);
+        let (outputs, failed) = bisect(&query, sql, &job.tables, &batch, late);
         let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: failed.len() as u64 };
         done.dead.extend(failed.into_iter().map(|(row, reason)| letters.of_row(row, Stage::Sql, reason)));
         // Late events carry the watermarks that stood when they came.
@@ -121,6 +121,25 @@ impl Worker {
         }
         Some(done)
     }
+}
+
+/// Why a window did not take a row. A sliding window may leave it out several times: it is told once.
+fn late_rows(late: &[u32], times: &[i64], watermarks: &[i64]) -> Vec<(usize, String)> {
+    let mut rows: Vec<usize> = late.iter().map(|row| *row as usize).collect();
+    rows.dedup();
+    let reason = |row: usize| {
+        let behind = watermarks.get(row).copied().unwrap_or_default() - times[row];
+        (row, format!("its window was closed: the event is {} behind the watermark", span(behind / 1_000_000)))
+    };
+    rows.into_iter().map(reason).collect()
+}
+
+/// `4 h 50 min`: the two largest units.
+fn span(seconds: i64) -> String {
+    let parts = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let first = parts.iter().position(|(count, _)| *count != 0).unwrap_or(parts.len() - 1);
+    let shown = parts[first..].iter().take(2).filter(|(count, unit)| *count != 0 || *unit == parts[first].1);
+    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
 impl<'a> LaneEvents<'a> {
@@ -166,7 +185,7 @@ pub fn with_hidden(
 }
 
 /// The watermark before each event, and whether any event is not ahead of its own.
-pub fn running_watermarks(times: &[i64], before: EventClock, lateness: i64) -> (Vec<i64>, bool) {
+fn running_watermarks(times: &[i64], before: EventClock, lateness: i64) -> (Vec<i64>, bool) {
     let mut clock = before;
     let mut behind = false;
     let mut watermarks = Vec::with_capacity(times.len());
@@ -180,7 +199,7 @@ pub fn running_watermarks(times: &[i64], before: EventClock, lateness: i64) -> (
 }
 
 /// A column of the batch by name, structs narrowed to the fields that are asked for.
-pub fn pick(batch: &RecordBatch, field: &Field) -> ArrayRef {
+fn pick(batch: &RecordBatch, field: &Field) -> ArrayRef {
     let column = batch.column_by_name(field.name()).expect("the decoder reads what queries read");
     narrow(column, field.data_type())
 }
@@ -274,6 +293,27 @@ impl Letters<'_> {
             meta: chunk.meta.as_ref().and_then(|meta| meta.get(record).cloned().flatten()),
             arrival: chunk.arrival,
             row: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn spans_have_two_units() {
+        let cases = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (17_400, "4 h 50 min"),
+            (86_405, "1 d"),
+            (90_000, "1 d 1 h"),
+        ];
+        for (seconds, expect) in cases {
+            assert_eq!(span(seconds), expect);
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::PATIENCE;
 use super::load::{COLLECTIONS, Expected};
-use super::undisturbed;
+use crate::process;
 
 impl Expected {
     pub fn add(&mut self, more: Self) {
@@ -23,7 +25,10 @@ impl Expected {
 
 /// `folder` holds `platform` and the crashed `data`.
 pub fn compare(binary: &Path, folder: &Path, read: &Expected, pushed: &Expected) -> Result<()> {
-    let manade = |arguments: &[&str]| undisturbed(binary, folder, arguments);
+    let manade = |arguments: &[&str]| {
+        let mut command = Command::new(binary);
+        process::output_of(command.args(arguments).current_dir(folder).stdin(Stdio::null()), PATIENCE)
+    };
     let rows = |data: &str, collection: &str| -> Result<Vec<String>> {
         let text = manade(&["data", collection, "-o", "ndjson", "--data", data])?;
         let mut rows: Vec<String> = text.lines().map(str::to_owned).collect();

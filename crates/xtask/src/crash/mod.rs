@@ -10,7 +10,7 @@ mod disk;
 mod load;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -291,10 +291,4 @@ fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
         thread::sleep(Duration::from_millis(2));
     }
     Ok(None)
-}
-
-/// The same program over the same input, never disturbed.
-pub fn undisturbed(binary: &Path, folder: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new(binary);
-    process::output_of(command.args(arguments).current_dir(folder).stdin(Stdio::null()), PATIENCE)
 }
