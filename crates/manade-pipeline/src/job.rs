@@ -51,7 +51,7 @@ pub struct DoneResult {
     /// In source order; more than one only where sessions must be cut between two events.
     pub parts: Vec<Part>,
     pub dead: Vec<Dead>,
-    /// Events that failed in its SQL.
+    /// Events that failed in its SQL; of those that the pipeline has read before, also those that cannot be decoded.
     pub failed: u64,
 }
 
@@ -62,6 +62,7 @@ pub struct Part {
 }
 
 /// An event that becomes a dead letter.
+#[derive(Clone)]
 pub struct Dead {
     pub stage: Stage,
     pub reason: String,

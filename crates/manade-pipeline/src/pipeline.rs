@@ -336,10 +336,14 @@ impl Pipeline {
 
     pub fn status(&self) -> PipelineStatus {
         let mut status = self.status.lock().clone();
-        if let Some(log) = &self.log {
-            status.backlog = log.events().end.saturating_sub(self.consumed.load(Ordering::Relaxed));
-        }
+        status.backlog = self.waiting().unwrap_or(status.backlog);
         status
+    }
+
+    /// Accepted events that wait to be processed; `None` where events are not pushed.
+    fn waiting(&self) -> Option<u64> {
+        let log = self.log.as_ref()?;
+        Some(log.events().end.saturating_sub(self.consumed.load(Ordering::Relaxed)))
     }
 
     pub fn collections(&self) -> &[Arc<dyn Collection>] {
@@ -353,7 +357,7 @@ impl Pipeline {
 
     /// Too many accepted events wait to be processed.
     pub fn is_full(&self) -> bool {
-        self.log.is_some() && self.status().backlog > self.max_backlog
+        self.waiting().is_some_and(|waiting| waiting > self.max_backlog)
     }
 
     pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, String> {

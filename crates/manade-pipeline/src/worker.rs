@@ -61,24 +61,29 @@ impl Worker {
         let newest = decoded.times.iter().max().copied();
         let bad = job.source.bad.len() as u64;
         let before = self.sequencer.pass(job.number, &job.lanes, newest, decoded.rows.len() as u64)?;
+        let letters =
+            Letters { source: &job.source, decoded: &decoded, max_event: self.plan.pipeline.events.max_event };
+        let undecoded = letters.undecoded();
         let mut results = Vec::new();
         let mut lanes = Vec::new();
         for (lane, before) in job.lanes.iter().zip(before) {
             let mut clock = before;
             clock.see(newest, decoded.rows.len() as u64);
             lanes.push(DoneLane { lane: *lane, clock });
-            if decoded.rows.is_empty() {
-                continue;
-            }
             let events = LaneEvents::new(&decoded, before, self.plan.lateness());
             let own = Arc::clone(&self.lanes);
             for result in own[*lane].iter().copied().filter(|r| job.only.as_ref().is_none_or(|only| only.contains(r))) {
-                results.extend(self.run_result(result, &events, &job));
+                let Some(mut done) = self.run_result(result, &events, &job) else { continue };
+                if !job.counts {
+                    // The pipeline has counted the event. Its other results may have taken it, without the columns that
+                    // only this one reads.
+                    done.failed += undecoded.len() as u64;
+                    done.dead.extend(undecoded.iter().cloned());
+                }
+                results.push(done);
             }
         }
-        let letters =
-            Letters { source: &job.source, decoded: &decoded, max_event: self.plan.pipeline.events.max_event };
-        let dead = if job.counts { letters.undecoded() } else { Vec::new() };
+        let dead = if job.counts { undecoded } else { Vec::new() };
         Some(Done {
             number: job.number,
             mark: job.source.mark,
@@ -97,9 +102,14 @@ impl Worker {
         })
     }
 
+    /// `None` where the result does not read events.
     fn run_result(&mut self, result: usize, events: &LaneEvents<'_>, job: &Job) -> Option<DoneResult> {
         let query = Arc::clone(&self.plan.results[result].query);
         let sql = self.sql[result].as_mut()?;
+        let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: 0 };
+        if events.decoded.rows.is_empty() {
+            return Some(done);
+        }
         let windowed = matches!(&query.stage, SqlStage::Groups(groups) if groups.window.is_some());
         let late = windowed && !events.watermarks.is_empty();
         let sequence = query.sequence.then_some(events.before.events);
@@ -108,7 +118,7 @@ impl Worker {
         let max_event = self.plan.pipeline.events.max_event;
         let letters = Letters { source: &job.source, decoded: events.decoded, max_event };
         let (outputs, failed) = bisect(&query, sql, &job.tables, &batch, late);
-        let mut done = DoneResult { result, parts: Vec::new(), dead: Vec::new(), failed: failed.len() as u64 };
+        done.failed = failed.len() as u64;
         done.dead.extend(failed.into_iter().map(|(row, reason)| letters.of_row(row, Stage::Sql, reason)));
         // Late events carry the watermarks that stood when they came.
         let watermark = events.before.watermark(events.lateness);

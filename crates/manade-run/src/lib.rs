@@ -17,4 +17,4 @@ pub use manade_store::IdempotencyKey;
 pub use offline::Offline;
 pub use platform::{Checked, PlatformError, check, read_platform};
 pub use running::FINDING;
-pub use running::{IngestTicket, RunOptions, Running, StartError};
+pub use running::{RunOptions, Running, StartError};

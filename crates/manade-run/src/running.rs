@@ -13,7 +13,7 @@ use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, describe};
-use manade_store::{AppendError, DataFolder, Memory, OpenError, Ticket};
+use manade_store::{AppendError, DataFolder, Memory, OpenError};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
@@ -92,9 +92,6 @@ pub enum StartError {
     #[error("pipeline {pipeline}")]
     Pipeline { pipeline: String, source: manade_pipeline::StartError },
 }
-
-/// Waits for the disk.
-pub struct IngestTicket(Ticket);
 
 impl Running {
     pub fn start(options: RunOptions) -> Result<Self, StartError> {
@@ -188,9 +185,23 @@ impl Running {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Queues events for the pipeline's durable log; they are accepted once the ticket says so.
-    pub fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<IngestTicket, IngestError> {
-        self.0.slot(pipeline).ok_or(IngestError::NoSuchPipeline)?.ingest(request)
+    /// Whether the pipeline takes pushed events.
+    pub fn takes_events(&self, pipeline: &str) -> Result<(), IngestError> {
+        let slot = self.0.slot(pipeline).ok_or(IngestError::NoSuchPipeline)?;
+        if slot.takes_events() { Ok(()) } else { Err(IngestError::NotHttp) }
+    }
+
+    /// Queues events for the pipeline's durable log; they are accepted once the future says so. It needs no runtime.
+    pub fn ingest(
+        &self,
+        pipeline: &str,
+        request: IngestRequest,
+    ) -> Result<impl Future<Output = Result<IngestAnswer, IngestError>> + Send + use<>, IngestError> {
+        let ticket = self.0.slot(pipeline).ok_or(IngestError::NoSuchPipeline)?.ingest(request)?;
+        Ok(async move {
+            let appended = ticket.await.map_err(ingest_error)?;
+            Ok(IngestAnswer { accepted: u64::from(appended.count), replayed: appended.replayed })
+        })
     }
 
     pub fn dead_letters(
@@ -265,18 +276,6 @@ impl Running {
         for stop in stops {
             let _ = stop.join();
         }
-    }
-}
-
-impl IngestTicket {
-    pub(crate) fn new(ticket: Ticket) -> Self {
-        Self(ticket)
-    }
-
-    /// Blocks until the events are on disk.
-    pub fn wait(self) -> Result<IngestAnswer, IngestError> {
-        let appended = self.0.wait().map_err(ingest_error)?;
-        Ok(IngestAnswer { accepted: u64::from(appended.count), replayed: appended.replayed })
     }
 }
 

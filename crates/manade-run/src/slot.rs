@@ -9,12 +9,12 @@ use manade_pipeline::collection::Collection;
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, Stored};
-use manade_store::{Entry, IdempotencyKey, system_clock};
+use manade_store::{Entry, IdempotencyKey, Ticket, system_clock};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, IngestError, IngestInfo, IngestKeys, IngestRequest};
 use crate::offline::unreadable;
-use crate::running::{BUSY, IngestTicket, ingest_error};
+use crate::running::{BUSY, ingest_error};
 
 pub struct Slot {
     /// What it was started from.
@@ -66,8 +66,7 @@ impl Slot {
     /// Whether it is an `http` pipeline, and what its events are.
     pub fn ingest_info(&self) -> Option<IngestInfo> {
         let pipeline = &self.plan.pipeline;
-        let is_http = matches!(pipeline.source, manade_model::Source::Http(_));
-        let schema = pipeline.events.schema.clone().filter(|_| is_http)?;
+        let schema = pipeline.events.schema.as_ref().filter(|_| self.takes_events())?.clone();
         Some(IngestInfo { pipeline: pipeline.name.to_string(), schema })
     }
 
@@ -81,8 +80,12 @@ impl Slot {
         self.pipeline.read_recursive().as_ref().map(|pipeline| pipeline.unfit(plan)).unwrap_or_default()
     }
 
-    pub fn ingest(&self, request: IngestRequest) -> Result<IngestTicket, IngestError> {
-        if self.ingest_info().is_none() {
+    pub fn takes_events(&self) -> bool {
+        matches!(self.plan.pipeline.source, manade_model::Source::Http(_))
+    }
+
+    pub fn ingest(&self, request: IngestRequest) -> Result<Ticket, IngestError> {
+        if !self.takes_events() {
             return Err(IngestError::NotHttp);
         }
         let pipeline = self.pipeline.read_recursive();
@@ -91,7 +94,7 @@ impl Slot {
         if pipeline.is_full() {
             return Err(IngestError::Full { retry_after: BUSY });
         }
-        log.append(entries(request)).map(IngestTicket::new).map_err(ingest_error)
+        log.append(entries(request)).map_err(ingest_error)
     }
 
     /// Calls the pipeline, which may take a while; it is not stopped before the call has ended.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use manade_pipeline::ReplayAnswer;
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
@@ -13,8 +14,8 @@ pub use manade_run::{
 };
 
 /// The running platform. Calls may block for as long as a disk does: the server makes them off its async threads,
-/// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests`,
-/// `generation` and `health`, which must not wait.
+/// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests`, `takes_events`, `ingest`, `generation` and
+/// `health`, which must not wait.
 pub trait Backend: Send + Sync + 'static {
     /// In the platform's order.
     fn pipelines(&self) -> Vec<PipelineStatus>;
@@ -29,8 +30,11 @@ pub trait Backend: Send + Sync + 'static {
     /// The pipelines with an `http` source, in the platform's order.
     fn ingests(&self) -> Vec<IngestInfo>;
 
-    /// Queues a request's events; they are durable when the ticket's wait returns.
-    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError>;
+    /// Whether the pipeline takes pushed events.
+    fn takes_events(&self, pipeline: &str) -> Result<(), IngestError>;
+
+    /// Queues a request's events.
+    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<IngestTicket, IngestError>;
 
     /// In the order of their ids, those after id `after`.
     fn dead_letters(
@@ -59,11 +63,8 @@ pub trait Backend: Send + Sync + 'static {
     fn health(&self) -> Health;
 }
 
-/// Events on their way to disk.
-pub trait IngestTicket: Send {
-    /// Blocks until they are durable.
-    fn wait(self: Box<Self>) -> Result<IngestAnswer, IngestError>;
-}
+/// Events on their way to disk; ready when they are durable.
+pub type IngestTicket = BoxFuture<'static, Result<IngestAnswer, IngestError>>;
 
 impl Backend for Running {
     fn pipelines(&self) -> Vec<PipelineStatus> {
@@ -86,8 +87,12 @@ impl Backend for Running {
         self.ingests()
     }
 
-    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError> {
-        Ok(Box::new(self.ingest(pipeline, request)?))
+    fn takes_events(&self, pipeline: &str) -> Result<(), IngestError> {
+        self.takes_events(pipeline)
+    }
+
+    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<IngestTicket, IngestError> {
+        Ok(Box::pin(self.ingest(pipeline, request)?))
     }
 
     fn dead_letters(
@@ -122,11 +127,5 @@ impl Backend for Running {
 
     fn health(&self) -> Health {
         self.health()
-    }
-}
-
-impl IngestTicket for manade_run::IngestTicket {
-    fn wait(self: Box<Self>) -> Result<IngestAnswer, IngestError> {
-        (*self).wait()
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::app::App;
-use crate::backend::{IdempotencyKey, IngestError, IngestKeys, IngestRequest};
+use crate::backend::{IdempotencyKey, IngestError, IngestKeys, IngestRequest, IngestTicket};
 use crate::body::{self, Encoding};
 use crate::problem::Problem;
 use crate::respond::json as json_response;
@@ -44,20 +44,23 @@ pub async fn ingest(
     let key = idempotency_key(&parts.headers)?;
     let bytes = body::read(body, &parts.headers, &app.options).await?;
     let limit = app.options.max_unpacked;
-    let request = if bytes.len() <= SMALL && encoding == Encoding::Identity {
-        prepare(bytes, encoding, limit, &kind, key)?
+    let is_small = bytes.len() <= SMALL && encoding == Encoding::Identity;
+    let (backend, name) = (Arc::clone(&app.backend), pipeline.clone());
+    let queue = move || -> Result<IngestTicket, Problem> {
+        let request = prepare(bytes, encoding, limit, &kind, key)?;
+        backend.ingest(&name, request).map_err(|error| ingest_problem(&error, &name))
+    };
+    let ticket = if is_small {
+        queue()?
     } else {
         let permit = app.unpack_permit().await?;
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            prepare(bytes, encoding, limit, &kind, key)
+            queue()
         });
         work.await.map_err(|_| Problem::internal())??
     };
-    let backend = Arc::clone(&app.backend);
-    let name = pipeline.clone();
-    let work = tokio::task::spawn_blocking(move || backend.ingest(&name, request)?.wait());
-    let answer = work.await.map_err(|_| Problem::internal())?.map_err(|error| ingest_problem(&error, &pipeline))?;
+    let answer = ticket.await.map_err(|error| ingest_problem(&error, &pipeline))?;
     let mut response = json_response(StatusCode::ACCEPTED, &json!({ "accepted": answer.accepted }));
     if answer.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -67,15 +70,14 @@ pub async fn ingest(
 
 /// Refuses before the body is read.
 fn check_pipeline(app: &App, pipeline: &str) -> Result<(), Problem> {
+    let Err(error) = app.backend.takes_events(pipeline) else { return Ok(()) };
+    let problem = ingest_problem(&error, pipeline);
+    if !matches!(error, IngestError::NoSuchPipeline) {
+        return Err(problem);
+    }
     let ingests = app.backend.ingests();
-    if ingests.iter().any(|info| info.pipeline == pipeline) {
-        return Ok(());
-    }
-    if app.backend.pipeline(pipeline).is_some() {
-        return Err(ingest_problem(&IngestError::NotHttp, pipeline));
-    }
     let nearest = manade_model::closest(pipeline, ingests.iter().map(|info| info.pipeline.as_str()));
-    Err(ingest_problem(&IngestError::NoSuchPipeline, pipeline).with_nearest(nearest))
+    Err(problem.with_nearest(nearest))
 }
 
 fn prepare(

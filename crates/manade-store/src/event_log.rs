@@ -13,7 +13,9 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -152,10 +154,15 @@ struct Queued {
     slot: Arc<Slot>,
 }
 
+/// Where the writing thread leaves an entry's outcome.
 #[derive(Debug, Default)]
-struct Slot {
-    outcome: Mutex<Option<Result<Appended, AppendError>>>,
-    done: Condvar,
+struct Slot(Mutex<Outcome>);
+
+#[derive(Debug, Default)]
+struct Outcome {
+    result: Option<Result<Appended, AppendError>>,
+    /// Of whoever waits for it.
+    waker: Option<Waker>,
 }
 
 /// The body of a frame's header.
@@ -208,7 +215,7 @@ impl EventLog {
         Ok(Self { owner: Arc::new(Owner { inner, thread: Mutex::new(Some(thread)) }) })
     }
 
-    /// Queues a request's entries, all or none; they are durable once the ticket's `wait` says so. An entry whose key
+    /// Queues a request's entries, all or none; they are durable once the ticket says so. An entry whose key
     /// was accepted before, or is an earlier entry's, is left out.
     pub fn append(&self, entries: Vec<Entry>) -> Result<Ticket, AppendError> {
         let inner = &self.owner.inner;
@@ -233,7 +240,7 @@ impl EventLog {
             state.queue.push_back(Queued { entry, slot });
         }
         inner.work.notify_one();
-        Ok(Ticket { slots, known })
+        Ok(Ticket { slots: slots.into_iter(), new: None, known })
     }
 
     /// Reads durable entries from the one with event `from` on (or from the oldest kept).
@@ -308,35 +315,56 @@ impl Drop for Owner {
     }
 }
 
-/// The promise of an answer.
+/// The promise of an answer: ready once the entries are durable or one has failed. Tells of the new ones; where all
+/// were accepted before, of these.
 #[derive(Debug)]
+#[must_use = "the entries are not durable yet"]
 pub struct Ticket {
-    /// Of the new entries.
-    slots: Vec<Arc<Slot>>,
+    /// Of the new entries that are not known to be durable.
+    slots: std::vec::IntoIter<Arc<Slot>>,
+    /// Those that are, together.
+    new: Option<Appended>,
     /// What was accepted before, together.
     known: Option<Appended>,
 }
 
-impl Ticket {
-    /// Blocks until the entries are durable or one has failed. Tells of the new ones; where all were accepted before, of
-    /// these.
-    pub fn wait(self) -> Result<Appended, AppendError> {
-        let mut appended: Option<Appended> = None;
-        for slot in self.slots {
-            add(&mut appended, slot.wait()?);
+impl Future for Ticket {
+    type Output = Result<Appended, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Some(slot) = self.slots.as_slice().first() {
+            match slot.poll(context) {
+                Poll::Ready(Ok(appended)) => {
+                    self.slots.next();
+                    add(&mut self.new, appended);
+                }
+                other => return other,
+            }
         }
-        Ok(appended.or(self.known).unwrap_or(Appended { first_event: 0, count: 0, replayed: false }))
+        let none = Appended { first_event: 0, count: 0, replayed: false };
+        Poll::Ready(Ok(self.new.or(self.known).unwrap_or(none)))
     }
 }
 
 impl Slot {
-    fn wait(&self) -> Result<Appended, AppendError> {
-        let mut outcome = self.outcome.lock();
-        loop {
-            match outcome.take() {
-                Some(outcome) => return outcome,
-                None => self.done.wait(&mut outcome),
+    fn poll(&self, context: &Context<'_>) -> Poll<Result<Appended, AppendError>> {
+        let mut outcome = self.0.lock();
+        match outcome.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                outcome.waker = Some(context.waker().clone());
+                Poll::Pending
             }
+        }
+    }
+
+    fn fill(&self, result: Result<Appended, AppendError>) {
+        let mut outcome = self.0.lock();
+        outcome.result = Some(result);
+        let waker = outcome.waker.take();
+        drop(outcome);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }

@@ -125,7 +125,7 @@ fn events_that_failed_are_refused_and_later_ones_accepted() {
         let put = |text: &str| {
             let events = text.as_bytes().to_vec();
             let entry = Entry { events, format: 0, count: 1, meta: None, key: None, accepted_at: 0 };
-            log.append(vec![entry]).unwrap().wait()
+            futures::executor::block_on(log.append(vec![entry]).unwrap())
         };
         put("first").unwrap();
         fail::cfg(place, "1*return(full)").unwrap();

@@ -45,7 +45,11 @@ impl Backend for StoredPlatform {
         Vec::new()
     }
 
-    fn ingest(&self, _: &str, _: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError> {
+    fn takes_events(&self, _: &str) -> Result<(), IngestError> {
+        Err(IngestError::Stopped)
+    }
+
+    fn ingest(&self, _: &str, _: IngestRequest) -> Result<IngestTicket, IngestError> {
         Err(IngestError::Stopped)
     }
 

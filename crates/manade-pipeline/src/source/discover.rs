@@ -1,12 +1,13 @@
 //! Which files a path means, and which of them is which.
 //!
-//! A file is known by its inode and a hash of its beginning, so that it may be renamed while it is read, and so that a
-//! truncated or replaced one is a new file although its name is old.
+//! A file is known by its inode, when it was made, and a hash of its beginning, so that it may be renamed while it is
+//! read, and so that a truncated or replaced one is a new file although its name is old.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,13 @@ impl Print {
     }
 }
 
-/// The number that the file system gives a file.
+/// The number that the file system gives a file; once the file is deleted, it may be another one's.
 pub fn inode(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
+}
+
+/// When the file was made, in nanoseconds since the epoch, where the file system knows it.
+pub fn born(meta: &Metadata) -> Option<u64> {
+    let since = meta.created().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
 }

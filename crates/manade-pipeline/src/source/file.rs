@@ -10,7 +10,7 @@ use manade_events::{Chunk, FramerState};
 use manade_model::FileFormat;
 use serde::{Deserialize, Serialize};
 
-use super::discover::{Print, Selection, event_extension, inode};
+use super::discover::{Print, Selection, born, event_extension, inode};
 use super::known::{KnownFiles, still_there};
 use super::open::{Last, OpenFile, Piece};
 use super::{BadInput, Mark, Next, Origin, ReadSourceError, RecordFormat, SourceChunk};
@@ -30,8 +30,11 @@ pub struct FileProgress {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownFile {
     pub path: PathBuf,
-    /// Device and inode; `None` once the file was truncated, replaced or deleted.
+    /// Device and inode; `None` once the file was truncated.
     pub inode: Option<(u64, u64)>,
+    /// When it was made, in nanoseconds since the epoch, where the file system says so.
+    #[serde(default)]
+    pub born: Option<u64>,
     pub head: Print,
     /// Before the place read to; only of files that are not packed.
     pub tail: Print,
@@ -88,6 +91,14 @@ pub struct FileReader {
 }
 
 type Stamp = (u64, Option<SystemTime>);
+
+impl KnownFile {
+    /// This is what the file system says of it: it was neither deleted nor replaced. Its content may be another.
+    pub fn is(&self, meta: &fs::Metadata) -> bool {
+        let at_another_time = self.born.is_some_and(|made| born(meta).is_some_and(|now| now != made));
+        self.inode == Some(inode(meta)) && !at_another_time
+    }
+}
 
 impl FileReader {
     pub fn new(options: FileOptions, progress: FileProgress) -> Self {
@@ -187,7 +198,7 @@ impl FileReader {
             self.scanned = false;
             return Ok(None);
         };
-        let seen = fs::metadata(&known.path).ok().filter(|meta| Some(inode(meta)) == known.inode);
+        let seen = fs::metadata(&known.path).ok().filter(|meta| known.is(meta));
         let seen = seen.map(|meta| (meta.len(), meta.modified().ok()));
         let last = if self.options.follow { self.options.last } else { Last::Take };
         let from = open.offset();
@@ -250,7 +261,7 @@ impl FileReader {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        if Some(inode(&file.metadata()?)) != known.inode {
+        if !known.is(&file.metadata()?) {
             return Ok(None);
         }
         self.open_at(file, &known.path, known.read, known.framer.clone()).map(Some)
@@ -296,7 +307,7 @@ impl FileReader {
         let mut file = File::open(path)?;
         let meta = file.metadata()?;
         let size = meta.len();
-        if let Some(number) = self.files.with_inode(inode(&meta)) {
+        if let Some(number) = self.files.with_inode(inode(&meta)).filter(|number| self.files.get(*number).is(&meta)) {
             let known = self.files.get(number);
             let shrunk = !is_packed(path) && size < known.read;
             if !shrunk && known.head.matches(&mut file)? {
@@ -310,20 +321,21 @@ impl FileReader {
             return Ok(None);
         }
         if !is_packed(path)
-            && let Some(number) = self.files.original_of(&mut file, size)?
+            && let Some(number) = self.files.original_of(path, &mut file, size)?
         {
             let original = self.files.get(number).clone();
             if !still_there(&original) {
                 self.forget(number);
             }
-            let known = KnownFile { path: path.to_owned(), inode: Some(inode(&meta)), ..original };
-            return Ok(Some((self.files.add(KnownFile { head: Print::head(&mut file, &meta)?, ..known }), size)));
+            let (path, head) = (path.to_owned(), Print::head(&mut file, &meta)?);
+            let copy = KnownFile { path, head, inode: Some(inode(&meta)), born: born(&meta), ..original };
+            return Ok(Some((self.files.add(copy), size)));
         }
         let head = Print::head(&mut file, &meta)?;
-        let (path, inode) = (path.to_owned(), Some(inode(&meta)));
         let new = KnownFile {
-            path,
-            inode,
+            path: path.to_owned(),
+            inode: Some(inode(&meta)),
+            born: born(&meta),
             head,
             tail: Print::default(),
             read: 0,
@@ -336,9 +348,11 @@ impl FileReader {
     /// Whether a known file has changed since it was read.
     fn unchanged_or(&mut self, number: u64, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<bool> {
         let known = self.files.get(number);
-        if known.path != path || known.head.is_short() {
+        // A link beside the file is another name of it, not a new one.
+        let renamed = known.path != path && !fs::metadata(&known.path).is_ok_and(|meta| known.is(&meta));
+        if renamed || known.head.is_short() {
             let mut known = known.clone();
-            if known.path != path {
+            if renamed {
                 if !is_same_path(&known.path, path) {
                     tracing::info!(from = %known.path.display(), to = %path.display(), "the file was renamed");
                 }

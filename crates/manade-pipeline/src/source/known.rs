@@ -1,13 +1,14 @@
 //! The files that were read, found by number, by inode, and by what they begin with.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 
-use super::discover::{Print, inode};
+use super::discover::Print;
 use super::file::{KnownFile, is_packed};
 
-/// Below this many bytes, a file that equals one which is still there is another file, not its copy.
+/// A file that begins with as many bytes of another one is a copy of it.
 const COPY: u64 = 4096;
 
 /// Numbers grow; a folder may have a hundred thousand files, each looked for at each look at the folder.
@@ -60,7 +61,7 @@ impl KnownFiles {
         self.files.insert(number, file);
     }
 
-    /// The file is not there any more under its inode.
+    /// The file was truncated: what has its inode now is another one.
     pub fn lose(&mut self, number: u64) {
         let Some(file) = self.files.get_mut(&number) else { return };
         if let Some(inode) = file.inode.take()
@@ -70,9 +71,9 @@ impl KnownFiles {
         }
     }
 
-    /// The file that a new one was copied from: it begins with the same bytes up to the place read to, and that other
-    /// one was truncated, replaced or deleted since (copytruncate), or enough bytes are the same to be sure.
-    pub fn original_of(&self, file: &mut File, size: u64) -> io::Result<Option<u64>> {
+    /// The file that a new one at `path` was copied from: it begins with the same bytes up to the place read to. These
+    /// are enough to be sure, or that other one is at its place and was truncated (copytruncate).
+    pub fn original_of(&self, path: &Path, file: &mut File, size: u64) -> io::Result<Option<u64>> {
         let begin = Print::begin(file)?;
         let mut alike = BTreeSet::new();
         for (len, of_len) in self.by_head.range(..=begin.len() as u64) {
@@ -83,7 +84,7 @@ impl KnownFiles {
             if known.read == 0 || is_packed(&known.path) || size < known.read || !known.tail.matches(file)? {
                 continue;
             }
-            if known.read >= COPY || !still_there(known) {
+            if known.read >= COPY || (known.path != path && was_truncated(known)) {
                 return Ok(Some(number));
             }
         }
@@ -95,7 +96,13 @@ pub fn still_there(known: &KnownFile) -> bool {
     let there = || -> io::Result<bool> {
         let mut file = File::open(&known.path)?;
         let meta = file.metadata()?;
-        Ok(Some(inode(&meta)) == known.inode && meta.len() >= known.read && known.head.matches(&mut file)?)
+        Ok(known.is(&meta) && meta.len() >= known.read && known.head.matches(&mut file)?)
     };
     there().unwrap_or(false)
+}
+
+/// Another file would have another inode, or none.
+fn was_truncated(known: &KnownFile) -> bool {
+    let Ok(meta) = fs::metadata(&known.path) else { return false };
+    known.inode.is_none() || (known.is(&meta) && !still_there(known))
 }

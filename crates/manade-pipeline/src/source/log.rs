@@ -10,6 +10,9 @@ use super::open::bad_inputs;
 use super::{Mark, Next, Origin, ReadSourceError, RecordFormat, SourceChunk};
 use crate::progress::Position;
 
+#[cfg(test)]
+mod tests;
+
 /// Requests are joined to chunks of at most about this many bytes.
 const CHUNK: usize = 2 * 1024 * 1024;
 
@@ -131,6 +134,10 @@ fn join(
         if !(follows && alike && plain && (timed || entry.accepted_at == joined.first.accepted_at)) {
             *next = Some(entry);
             break;
+        }
+        // A body's last line may have no end.
+        if !joined.events.is_empty() && !joined.events.ends_with(b"\n") {
+            joined.events.push(b'\n');
         }
         joined.events.extend_from_slice(&entry.events);
         joined.count += u64::from(entry.count);

@@ -171,6 +171,42 @@ fn a_replay_does_not_double_events_of_a_later_result() {
     assert_eq!((rig.rows("later"), rig.rows("total")), (vec!["1".to_owned()], vec!["1".to_owned()]));
 }
 
+/// A result that is added later may read columns that no other result does: what cannot be decoded in them is its own
+/// dead letter, kept until it can be read, and not one event is missing then or there twice.
+#[test]
+fn what_a_later_result_cannot_decode_is_its_own_dead_letter() {
+    let (first, added) = SPEC.split_at(SPEC.find("  - {").unwrap());
+    let mut rig = Rig::new(&format!("{first}  - {{ name: times, sql: SELECT t FROM events }}\n"));
+    let line = |second: u64, v: &str| format!("{{\"t\": \"2024-01-01T00:00:{second:02}Z\", \"v\": {v}}}\n");
+    rig.append("in/a.ndjson", line(1, "60") + &line(2, "\"61\"") + "{\"v\"\n" + &line(3, "62"));
+    rig.start();
+    rig.until_read(4);
+    assert_eq!((rig.rows("times").len(), rig.status().counters.dead), (3, 1));
+    rig.stop();
+    rig.spec += added;
+    rig.start();
+    rig.until("the added result has caught up", |status| status.results.iter().all(|r| r.counters.selected > 0));
+    let counted = |rig: &Rig, name: &str| {
+        let status = rig.status();
+        let failed = status.results.iter().find(|r| r.name == name).map(|r| r.counters.failed);
+        let filter = DeadLetterFilter { result: Some(name.to_owned()), ..Default::default() };
+        let letters = rig.pipeline().dead_letters(&filter).unwrap();
+        (failed.unwrap(), letters.iter().filter(|letter| letter.stage == Stage::Decode).count())
+    };
+    // The broken line, and the text that is no number.
+    assert_eq!((rig.rows("some"), counted(&rig, "some")), (vec!["60".to_owned(), "62".to_owned()], (2, 2)));
+    assert_eq!((rig.status().counters.read, rig.status().counters.dead), (4, 1));
+    // Nothing was mended: they stay, and are the same ones.
+    rig.pipeline().replay(DeadLetterFilter::default()).unwrap();
+    assert_eq!(counted(&rig, "some").1, 2);
+    rig.stop();
+    rig.spec = rig.spec.replace("  time: t\n", "  time: t\n  coerce: true\n");
+    rig.start();
+    rig.pipeline().replay(DeadLetterFilter::default()).unwrap();
+    assert_eq!((rig.rows("some"), counted(&rig, "some").1), (["60", "61", "62"].map(str::to_owned).to_vec(), 1));
+    assert_eq!((rig.rows("total"), rig.rows("times").len()), (vec!["3".to_owned()], 3));
+}
+
 const CHAIN: &str = "
 source: { file: { path: in, follow: true } }
 events:

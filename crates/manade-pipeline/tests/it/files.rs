@@ -130,6 +130,15 @@ fn a_file_that_is_copied_then_truncated() {
     check(
         "copytruncate",
         &[
+            // Of so few bytes, only that the other one was truncated tells a copy from another file.
+            (|dir| put(&dir.join("b.ndjson"), &lines(1000..1010)), 1000..1010),
+            (
+                |dir| {
+                    fs::copy(dir.join("b.ndjson"), dir.join("b.1.ndjson")).unwrap();
+                    File::create(dir.join("b.ndjson")).unwrap().write_all(lines(1010..1012).as_bytes()).unwrap();
+                },
+                1010..1012,
+            ),
             (|dir| put(&dir.join("a.ndjson"), &long(0..20)), 0..20),
             (
                 |dir| {
@@ -175,6 +184,75 @@ fn a_file_that_is_replaced_or_deleted() {
                 },
                 400..900,
             ),
+        ],
+    );
+}
+
+/// However few bytes there are: a file that is gone has no copy, and its number may be another one's.
+#[test]
+fn a_file_that_begins_like_one_that_is_gone() {
+    for stopped in [false, true] {
+        let mut rig = Rig::new(SPEC);
+        rig.start();
+        let mut read = 0;
+        // What happens, and the numbers that are to be read then.
+        let steps: [(fn(&Path), std::ops::Range<i64>); 5] = [
+            (|dir| put(&dir.join("one.ndjson"), &lines(0..1)), 0..1),
+            (|dir| put(&dir.join("two.ndjson"), &lines(0..2)), 0..2),
+            (
+                |dir| {
+                    fs::remove_file(dir.join("two.ndjson")).unwrap();
+                    put(&dir.join("three.ndjson"), &lines(0..3));
+                },
+                0..3,
+            ),
+            (
+                |dir| {
+                    fs::remove_file(dir.join("one.ndjson")).unwrap();
+                    put(&dir.join("one.ndjson"), &lines(0..4));
+                },
+                0..4,
+            ),
+            (
+                |dir| {
+                    put(&dir.join("other"), &lines(0..1));
+                    fs::rename(dir.join("other"), dir.join("three.ndjson")).unwrap();
+                },
+                0..1,
+            ),
+        ];
+        for (step, numbers) in steps {
+            if stopped {
+                rig.stop();
+            }
+            step(&rig.path("in"));
+            if stopped {
+                rig.start();
+            }
+            read += numbers.count() as u64;
+            rig.until_read(read);
+        }
+        assert_eq!(rig.rows("sum"), ["0 5", "1 3", "2 2", "3 1"], "stopped: {stopped}");
+    }
+}
+
+/// A link is another name of a file, not a file.
+#[test]
+fn a_file_with_two_names() {
+    check(
+        "links",
+        &[
+            (
+                |dir| {
+                    put(&dir.join("app-1.ndjson"), &lines(0..10));
+                    std::os::unix::fs::symlink(dir.join("app-1.ndjson"), dir.join("current.ndjson")).unwrap();
+                    fs::hard_link(dir.join("app-1.ndjson"), dir.join("again.ndjson")).unwrap();
+                },
+                0..10,
+            ),
+            (|dir| put(&dir.join("current.ndjson"), &lines(10..20)), 10..20),
+            (|dir| fs::remove_file(dir.join("app-1.ndjson")).unwrap(), 0..0),
+            (|dir| put(&dir.join("again.ndjson"), &lines(20..30)), 20..30),
         ],
     );
 }

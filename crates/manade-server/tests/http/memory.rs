@@ -182,14 +182,6 @@ impl Platform {
     }
 }
 
-struct Ticket(Result<IngestAnswer, IngestError>);
-
-impl IngestTicket for Ticket {
-    fn wait(self: Box<Self>) -> Result<IngestAnswer, IngestError> {
-        self.0
-    }
-}
-
 impl Backend for Platform {
     fn pipelines(&self) -> Vec<PipelineStatus> {
         ["flights", "readings"].iter().filter_map(|name| self.pipeline(name)).collect()
@@ -235,7 +227,15 @@ impl Backend for Platform {
         vec![IngestInfo { pipeline: "readings".to_owned(), schema: EventSchema { fields } }]
     }
 
-    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<Box<dyn IngestTicket>, IngestError> {
+    fn takes_events(&self, pipeline: &str) -> Result<(), IngestError> {
+        match pipeline {
+            "readings" => Ok(()),
+            "flights" => Err(IngestError::NotHttp),
+            _ => Err(IngestError::NoSuchPipeline),
+        }
+    }
+
+    fn ingest(&self, pipeline: &str, request: IngestRequest) -> Result<IngestTicket, IngestError> {
         assert_eq!(pipeline, "readings");
         if let Some(failure) = self.failure.lock().unwrap().take() {
             return Err(failure);
@@ -262,10 +262,10 @@ impl Backend for Platform {
             }
         };
         if added == 0 && accepted > 0 {
-            return Ok(Box::new(Ticket(Ok(IngestAnswer { accepted, replayed: true }))));
+            return Ok(Box::pin(std::future::ready(Ok(IngestAnswer { accepted, replayed: true }))));
         }
         self.ingested.lock().unwrap().push(String::from_utf8(request.accepted.data).unwrap());
-        Ok(Box::new(Ticket(Ok(IngestAnswer { accepted: added, replayed: false }))))
+        Ok(Box::pin(std::future::ready(Ok(IngestAnswer { accepted: added, replayed: false }))))
     }
 
     fn dead_letters(

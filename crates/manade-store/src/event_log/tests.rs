@@ -1,3 +1,5 @@
+use futures::executor::block_on;
+
 use super::*;
 
 fn bounds() -> EventBounds {
@@ -20,7 +22,7 @@ fn keyed(number: u64, key: &str, body_hash: u128) -> Entry {
 }
 
 fn put(log: &EventLog, entry: Entry) -> Appended {
-    log.append(vec![entry]).unwrap().wait().unwrap()
+    block_on(log.append(vec![entry]).unwrap()).unwrap()
 }
 
 fn all(log: &EventLog, from: u64) -> Vec<LoggedEntry> {
@@ -109,7 +111,7 @@ fn entries_of_a_request_are_known_one_by_one() {
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     let of = |keys: &[&str]| keys.iter().map(|key| keyed(1, key, 7)).collect::<Vec<_>>();
     let put = |entries: Vec<Entry>| {
-        let appended = log.append(entries).unwrap().wait().unwrap();
+        let appended = block_on(log.append(entries).unwrap()).unwrap();
         (appended.count, appended.replayed)
     };
     assert_eq!(put(of(&["a"])), (2, false));
@@ -132,7 +134,7 @@ fn a_key_in_flight_is_told() {
     assert!(matches!(log.append(vec![keyed(1, "a", 7)]), Err(AppendError::InFlight)));
     assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
     drop(writing);
-    assert!(!ticket.wait().unwrap().replayed);
+    assert!(!block_on(ticket).unwrap().replayed);
 }
 
 #[test]
@@ -160,7 +162,7 @@ fn old_files_go_once_they_are_not_needed_but_their_keys_stay() {
     let (mut refused, mut needed) = (false, 0);
     for number in 0..200 {
         match log.append(vec![keyed(number, &format!("key {number}"), 0)]) {
-            Ok(ticket) => assert!(ticket.wait().is_ok()),
+            Ok(ticket) => assert!(block_on(ticket).is_ok()),
             Err(AppendError::Full) => {
                 refused = true;
                 assert!(log.events().start <= needed, "nothing is dropped that is needed");
@@ -191,7 +193,7 @@ fn a_full_queue_refuses() {
     assert!((1..9).contains(&tickets.len()), "{}", tickets.len());
     assert!(matches!(log.append(vec![entry(1, 1)]), Err(AppendError::Full)));
     drop(writing);
-    assert!(tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
+    assert!(tickets.into_iter().all(|ticket| block_on(ticket).is_ok()));
 }
 
 #[test]
@@ -201,7 +203,7 @@ fn closing_writes_what_is_queued() {
     let tickets: Vec<_> = (0..50).map(|number| log.append(vec![entry(number, 1)]).unwrap()).collect();
     log.close();
     assert!(matches!(log.append(vec![entry(1, 1)]), Err(AppendError::Stopped)));
-    assert!(tickets.into_iter().all(|ticket| ticket.wait().is_ok()));
+    assert!(tickets.into_iter().all(|ticket| block_on(ticket).is_ok()));
     drop(log);
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     assert_eq!(all(&log, 0).len(), 50);

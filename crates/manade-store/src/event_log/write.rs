@@ -57,8 +57,7 @@ impl Inner {
         let mut first_event = outcome.as_ref().copied().unwrap_or(0);
         for Queued { entry, slot } in batch {
             let appended = |first_event| Appended { first_event, count: entry.count, replayed: false };
-            *slot.outcome.lock() = Some(outcome.clone().map(|_| appended(first_event)));
-            slot.done.notify_all();
+            slot.fill(outcome.clone().map(|_| appended(first_event)));
             first_event += u64::from(entry.count);
         }
     }
