@@ -86,4 +86,7 @@ pub struct RawFormat {
     /// It is no event, but a row of an earlier result, with this number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
+    /// It was late for some windows of its result and not for others, which would count it twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken: bool,
 }

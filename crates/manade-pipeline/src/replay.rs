@@ -20,9 +20,11 @@ const BYTES: u64 = 16 * 1024 * 1024;
 /// Letters that wait to be tried, by id, with their bytes.
 pub type Waiting = VecDeque<(u64, u64)>;
 
-/// Those that can be tried: not the ones of a result that is gone, nor those of which only the beginning was kept.
+/// Those that can be tried: not the ones of a result that is gone, nor those of which only the beginning was kept, nor
+/// those that some windows of their result took.
 pub fn waiting(plan: &Plan, progress: &Progress, letters: &[Stored]) -> Waiting {
-    let whole = letters.iter().filter(|stored| stored.letter.raw.len() as u64 == stored.letter.length);
+    let whole = |stored: &&Stored| stored.letter.raw.len() as u64 == stored.letter.length;
+    let whole = letters.iter().filter(|stored| whole(stored) && !stored.source.taken);
     let taken = whole.filter(|stored| takers(plan, progress, stored).is_some());
     taken.map(|stored| (stored.letter.id, stored.letter.length)).collect()
 }

@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use manade_events::{Chunk, DeadRecord, DecodeStage, Decoded, RecordSpan};
 use manade_model::Late;
-use manade_sql::{Input, SqlError, Stage as SqlStage, Worker as SqlWorker};
+use manade_sql::{Input, SqlError, Stage as SqlStage, Window, Worker as SqlWorker};
 
 use crate::bisect::bisect;
 use crate::dead_letter::Stage;
@@ -110,8 +110,11 @@ impl Worker {
         if events.decoded.rows.is_empty() {
             return Some(done);
         }
-        let windowed = matches!(&query.stage, SqlStage::Groups(groups) if groups.window.is_some());
-        let late = windowed && !events.watermarks.is_empty();
+        let window = match &query.stage {
+            SqlStage::Groups(groups) => groups.window,
+            SqlStage::Rows => None,
+        };
+        let late = window.is_some() && !events.watermarks.is_empty();
         let sequence = query.sequence.then_some(events.before.events);
         let watermarks = late.then_some(&events.watermarks);
         let batch = with_hidden(&events.decoded.batch, &query.input_schema, watermarks, sequence);
@@ -123,25 +126,13 @@ impl Worker {
         // Late events carry the watermarks that stood when they came.
         let watermark = events.before.watermark(events.lateness);
         for output in outputs {
-            if self.plan.pipeline.events.late == Late::Keep {
-                let late = late_rows(&output.late, &events.decoded.times, &events.watermarks).into_iter();
-                done.dead.extend(late.map(|(row, reason)| letters.of_row(row, Stage::Late, reason)));
+            if let (Late::Keep, Some(window)) = (self.plan.pipeline.events.late, window) {
+                done.dead.extend(letters.late(&output.late, window, &events.watermarks));
             }
             done.parts.push(Part { watermark, output });
         }
         Some(done)
     }
-}
-
-/// Why a window did not take a row. A sliding window may leave it out several times: it is told once.
-fn late_rows(late: &[u32], times: &[i64], watermarks: &[i64]) -> Vec<(usize, String)> {
-    let mut rows: Vec<usize> = late.iter().map(|row| *row as usize).collect();
-    rows.dedup();
-    let reason = |row: usize| {
-        let behind = watermarks.get(row).copied().unwrap_or_default() - times[row];
-        (row, format!("its window was closed: the event is {} behind the watermark", span(behind / 1_000_000)))
-    };
-    rows.into_iter().map(reason).collect()
 }
 
 /// `4 h 50 min`: the two largest units.
@@ -277,6 +268,23 @@ impl Letters<'_> {
         bad.chain(dead).collect()
     }
 
+    /// Of rows that windows did not take. A sliding window may leave one out several times: it is told once.
+    fn late(&self, rows: &[u32], window: Window, watermarks: &[i64]) -> Vec<Dead> {
+        let mut rows: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
+        rows.dedup();
+        let letter = |row: usize| {
+            let (time, watermark) = (self.decoded.times[row], watermarks.get(row).copied().unwrap_or_default());
+            let behind = span((watermark - time) / 1_000_000);
+            let taken = window.last_end(time) > watermark;
+            let which = if taken { "some of its windows were" } else { "its window was" };
+            let reason = format!("{which} closed: the event is {behind} behind the watermark");
+            let mut letter = self.of_row(row, Stage::Late, reason);
+            letter.source.taken = taken;
+            letter
+        };
+        rows.into_iter().map(letter).collect()
+    }
+
     fn of_row(&self, row: usize, stage: Stage, reason: String) -> Dead {
         self.letter(self.decoded.rows[row], stage, reason)
     }
@@ -303,6 +311,7 @@ impl Letters<'_> {
             meta: chunk.meta.as_ref().and_then(|meta| meta.get(record).cloned().flatten()),
             arrival: chunk.arrival,
             row: None,
+            taken: false,
         }
     }
 }

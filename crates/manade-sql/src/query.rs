@@ -98,14 +98,26 @@ pub struct Groups {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
-    /// A new one begins every `slide`.
+    /// A new one begins every `slide`, the first `offset` after the epoch.
     Fixed {
         size: Duration,
         slide: Duration,
+        offset: Duration,
     },
     Session {
         gap: Duration,
     },
+}
+
+impl Window {
+    /// The end of the last one that holds this time, microseconds since the epoch.
+    pub fn last_end(&self, time: i64) -> i64 {
+        let micros = |duration: &Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        match self {
+            Self::Fixed { size, slide, offset } => time - (time - micros(offset)).rem_euclid(micros(slide)) + micros(size),
+            Self::Session { gap } => time + micros(gap),
+        }
+    }
 }
 
 /// Key columns first, then accumulator states.

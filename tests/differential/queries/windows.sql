@@ -58,3 +58,21 @@ SELECT hour.start AS hour, origin, flights FROM hourly_upstream WHERE flights > 
 
 -- query: window_time
 SELECT window_time(hour) AS time, origin, flights FROM hourly_upstream WHERE flights > 6;
+
+-- query: sliding_in_a_subquery
+-- emit: final
+SELECT w, origin, count(*) AS flights FROM (SELECT window(date, '6 hours', '2 hours') AS w, origin FROM events WHERE delay > 30) GROUP BY w, origin;
+
+-- query: tumbling_in_a_cte_then_unnested
+-- emit: final
+WITH hours AS (SELECT window(date, '3 hours') AS w, array(origin, destination) AS ends FROM events), ends AS (SELECT w, e FROM hours LATERAL VIEW explode(ends) t AS e) SELECT w.start AS start, e, count(*) AS n FROM ends GROUP BY w, e HAVING count(*) > 3;
+
+-- query: sessions_in_a_subquery
+-- emit: final
+SELECT s.w.end AS until, s.origin, count(*) AS flights, max(s.delay) AS delay FROM (SELECT session_window(date, '40 minutes') AS w, origin, delay FROM events WHERE delay > 60) s GROUP BY s.w, s.origin;
+
+-- query: windows_of_rows
+SELECT window(date, '1 hour').start AS hour, window(date, '1 hour') AS w, origin FROM events WHERE delay > 300;
+
+-- query: having_an_alias_of_a_columns_name
+SELECT origin, count(*) AS delay FROM events GROUP BY origin HAVING delay > 50 AND max(distance) > 100;

@@ -148,6 +148,7 @@ fn bind(
         aggregates: Vec::new(),
         groups: Vec::new(),
         window: None,
+        overlapping: None,
         grouping: None,
         ctes: Vec::new(),
         column_names: HashMap::new(),
@@ -278,7 +279,9 @@ fn stage(bound: &Bound, parts: &Parts) -> Stage {
     let (Some(grouping), Some(aggregation)) = (&bound.grouping, &parts.aggregation) else { return Stage::Rows };
     let micros = |micros: i64| Duration::from_micros(micros.unsigned_abs());
     let window = grouping.window.map(|shape| match shape {
-        WindowShape::Fixed { size, slide, .. } => Window::Fixed { size: micros(size), slide: micros(slide) },
+        WindowShape::Fixed { size, slide, offset } => {
+            Window::Fixed { size: micros(size), slide: micros(slide), offset: micros(offset) }
+        }
         WindowShape::Session { gap } => Window::Session { gap: micros(gap) },
     });
     Stage::Groups(Groups {

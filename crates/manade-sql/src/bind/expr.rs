@@ -19,6 +19,8 @@ pub struct Context<'s> {
     pub scope: &'s Scope,
     /// Earlier columns of the same SELECT, by lower-case name.
     pub aliases: &'s [(String, Typed)],
+    /// Aliases go before columns of the input that are not grouped by.
+    pub grouped: bool,
     /// The clause allows aggregate functions.
     pub aggregates: bool,
     /// For messages: `WHERE`, `SELECT`, ...
@@ -29,7 +31,7 @@ pub struct Context<'s> {
 
 impl<'s> Context<'s> {
     pub fn new(scope: &'s Scope, clause: &'static str) -> Self {
-        Self { scope, aliases: &[], aggregates: false, clause, lambdas: Vec::new() }
+        Self { scope, aliases: &[], grouped: false, aggregates: false, clause, lambdas: Vec::new() }
     }
 
     pub fn with_aggregates(mut self) -> Self {
@@ -37,9 +39,21 @@ impl<'s> Context<'s> {
         self
     }
 
+    /// After GROUP BY, where a column of the input means something only if it is grouped by.
+    pub fn after_grouping(mut self) -> Self {
+        self.grouped = true;
+        self
+    }
+
     pub fn with_aliases(mut self, aliases: &'s [(String, Typed)]) -> Self {
         self.aliases = aliases;
         self
+    }
+}
+
+impl Context<'_> {
+    fn alias(&self, lower: &str) -> Option<&Typed> {
+        self.aliases.iter().rev().find(|(name, _)| name == lower).map(|(_, typed)| typed)
     }
 }
 
@@ -116,6 +130,14 @@ impl Binder<'_> {
         }
         let span = Span::union_iter(names.iter().map(|name| name.span));
         match cx.scope.find(names) {
+            Found::Column(column, 1)
+                if cx.grouped
+                    && cx.aggregates
+                    && let Some(typed) = cx.alias(&first)
+                    && !self.groups.iter().any(|group| group.expr == column.value().expr) =>
+            {
+                self.fields(typed.clone(), &names[1..])
+            }
             Found::Column(column, used) => {
                 let path = column.path.clone();
                 let typed = column.typed(span);
@@ -135,7 +157,7 @@ impl Binder<'_> {
                 ))
             }
             Found::Missing => {
-                if let Some((_, typed)) = cx.aliases.iter().rev().find(|(name, _)| *name == first) {
+                if let Some(typed) = cx.alias(&first) {
                     return self.fields(typed.clone(), &names[1..]);
                 }
                 if let Some(window) = self.grouped_window(&first) {

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 
 use super::expr::Context;
 use super::query::{Kind, Relation};
-use super::scope::{Scope, ScopeColumn, Typed};
+use super::scope::{Scope, ScopeColumn};
 use super::{Bind, Binder};
 use crate::plan::{INPUT, SlotProvider, carried, table_slot};
 use crate::query::Input;
@@ -189,6 +189,7 @@ impl Binder<'_> {
                 internal,
                 data_type: field.data_type().clone(),
                 path: None,
+                window: None,
                 at,
                 merged: false,
             });
@@ -338,16 +339,13 @@ impl Binder<'_> {
                 return Err(self.refuse_plain(at, format!("USING column `{name}` is not on both sides")));
             };
             other.merged = true;
-            let typed = |column: &ScopeColumn| {
-                Typed::new(Expr::Column(Column::new_unqualified(&column.internal)), column.data_type.clone())
-            };
             if let Some(path) = &one.path {
                 self.reads.insert(path.clone());
             }
             if let Some(path) = &other.path {
                 self.reads.insert(path.clone());
             }
-            let (one, other) = (typed(one), typed(other));
+            let (one, other) = (one.value(), other.value());
             let equal = self.compare_typed(one, datafusion::logical_expr::Operator::Eq, other, at)?.expr;
             condition = Some(match condition {
                 Some(condition) => condition.and(equal),

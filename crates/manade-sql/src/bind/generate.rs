@@ -189,6 +189,7 @@ impl Binder<'_> {
                 internal,
                 data_type: typed.data_type,
                 path: None,
+                window: None,
                 at,
                 merged: false,
             });

@@ -70,6 +70,8 @@ pub struct Binder<'a> {
     groups: Vec<Typed>,
     /// The window that the SELECT groups by, by the name under which it may be read.
     window: Option<(String, Typed)>,
+    /// Where the query writes a window that an event does not have for itself: a sliding one, a session.
+    overlapping: Option<(&'static str, Location)>,
     /// The query's one aggregation.
     grouping: Option<Grouping>,
     /// Common table expressions in sight, the innermost last.

@@ -8,7 +8,8 @@ use datafusion::logical_expr::sqlparser::ast::{
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
-use super::scope::{Scope, ScopeColumn, Typed};
+use super::scope::{Scope, ScopeColumn};
+use super::window::has_overlapping;
 use super::{Bind, Binder, Grouping};
 use crate::query::TopN;
 use crate::types::{spark_name, widest};
@@ -65,6 +66,15 @@ impl Binder<'_> {
         let relation = self.query(query, true)?;
         let at = query.span().start;
         let grouping = self.grouping.take();
+        if let Some((name, at)) = self.overlapping.take()
+            && (has_overlapping(&relation.plan) || grouping.as_ref().is_some_and(|each| has_overlapping(&each.below)))
+        {
+            return Err(self.refuse(
+                at,
+                format!("this `{name}` stands for more than the event's own row, and is not grouped by"),
+                "group by it, in this query or in the one around it",
+            ));
+        }
         match relation.kind {
             Kind::Table => Err(self.refuse(
                 at,
@@ -199,6 +209,7 @@ impl Binder<'_> {
                 internal: name.clone(),
                 data_type: data_type.clone(),
                 path: one.path.clone().filter(|path| other.path.as_ref() == Some(path)),
+                window: None,
                 ..one.clone()
             });
         }
@@ -215,8 +226,7 @@ impl Binder<'_> {
     fn renamed(&mut self, relation: Relation, names: &[String], types: &[DataType], at: Location) -> Bind<LogicalPlan> {
         let mut items = Vec::new();
         for (column, (name, data_type)) in relation.scope.columns.iter().zip(names.iter().zip(types)) {
-            let own = Typed::new(Expr::Column(Column::new_unqualified(&column.internal)), column.data_type.clone());
-            items.push((self.cast(own, data_type, at)?.expr, name.clone()));
+            items.push((self.cast(column.value(), data_type, at)?.expr, name.clone()));
         }
         self.project(relation.plan, items, &relation.hidden, at)
     }

@@ -7,6 +7,8 @@ use datafusion::logical_expr::sqlparser::ast::Ident;
 use datafusion::logical_expr::sqlparser::tokenizer::{Location, Span};
 use manade_model::closest;
 
+use super::window::{WindowShape, mark};
+
 /// What FROM yields, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
@@ -26,6 +28,8 @@ pub struct ScopeColumn {
     pub data_type: DataType,
     /// Where the value stands in the input, if it is one unchanged.
     pub path: Option<Vec<String>>,
+    /// It is a window, which the query around may group by: in the plan stands its time.
+    pub window: Option<WindowShape>,
     /// Where the query writes it, for messages.
     pub at: Location,
     /// The same column as one before it (`USING`): found only with its qualifier, left out of `*`.
@@ -98,6 +102,11 @@ impl Scope {
 }
 
 impl ScopeColumn {
+    /// Its value, which the query does not name.
+    pub fn value(&self) -> Typed {
+        self.typed(Span::empty())
+    }
+
     pub fn typed(&self, span: Span) -> Typed {
         Typed { expr: self.expr(span), data_type: self.data_type.clone() }
     }
@@ -106,7 +115,10 @@ impl ScopeColumn {
         let mut column = Column::new_unqualified(&self.internal);
         let span = datafusion::common::Span::try_from_sqlparser_span(span);
         column.spans = span.map_or_else(Spans::new, |span| Spans(vec![span]));
-        Expr::Column(column)
+        match self.window {
+            None => Expr::Column(column),
+            Some(shape) => mark(shape, Expr::Column(column)),
+        }
     }
 
     fn full_name(&self) -> String {

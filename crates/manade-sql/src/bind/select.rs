@@ -14,7 +14,7 @@ use super::group::GroupBy;
 use super::name::column_name;
 use super::query::{Kind, Order, Ordering, Relation};
 use super::scope::{Scope, ScopeColumn, Typed};
-use super::window::path_of;
+use super::window::{marker, path_of};
 use super::{Bind, Binder};
 use crate::types::a;
 
@@ -47,7 +47,7 @@ impl Binder<'_> {
         let items = self.items(&relation.scope, &projection);
         let having = select.having.as_ref().map(|having| {
             let aliases = aliases(items.as_deref().unwrap_or_default());
-            let cx = Context::new(&relation.scope, "HAVING").with_aggregates().with_aliases(&aliases);
+            let cx = Context::new(&relation.scope, "HAVING").with_aggregates().with_aliases(&aliases).after_grouping();
             Ok((self.condition(&cx, having)?, start(having)))
         });
         let order = match &items {
@@ -131,6 +131,11 @@ impl Binder<'_> {
         let mut projected = Vec::new();
         for (item, path) in items.into_iter().zip(paths) {
             let internal = self.fresh(&item.shown);
+            let (window, expr) = match marker(&item.typed.expr) {
+                // The query around may group by it.
+                Some((shape, time)) if ordering.is_none() => (Some(shape), time.clone()),
+                _ => (None, item.typed.expr),
+            };
             columns.push(ScopeColumn {
                 qualifier: None,
                 name: item.shown.to_lowercase(),
@@ -138,10 +143,11 @@ impl Binder<'_> {
                 internal: internal.clone(),
                 data_type: item.typed.data_type,
                 path,
+                window,
                 at: item.at,
                 merged: false,
             });
-            projected.push((item.typed.expr, internal));
+            projected.push((expr, internal));
         }
         let mut directions = Vec::new();
         for (i, key) in order.into_iter().enumerate() {
@@ -291,7 +297,7 @@ impl Binder<'_> {
             binder.expr(&Context::new(scope, "GROUP BY"), sql)
         })?;
         for group in &groups.exprs {
-            if let Some((shape, _)) = super::window::marker(&group.expr) {
+            if let Some((shape, _)) = marker(&group.expr) {
                 let name = match shape {
                     super::WindowShape::Fixed { .. } => "window",
                     super::WindowShape::Session { .. } => "session_window",

@@ -9,10 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, TimestampMi
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, TimestampMicrosecondType};
 use datafusion::common::Result;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::sqlparser::ast::{Expr as Sql, Function};
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
 
@@ -49,6 +50,29 @@ pub fn marker(expr: &Expr) -> Option<(WindowShape, &Expr)> {
         Step::Marker(shape) => Some((shape, &call.args[0])),
         _ => None,
     }
+}
+
+/// The window of this shape around a time.
+pub fn mark(shape: WindowShape, time: Expr) -> Expr {
+    step(Step::Marker(shape)).call(vec![time])
+}
+
+/// Whether a window is made of a row by itself which others share or lengthen.
+pub fn has_overlapping(plan: &LogicalPlan) -> bool {
+    let overlaps = |expr: &Expr| {
+        Ok(marker(expr).is_some_and(|(shape, _)| match shape {
+            WindowShape::Fixed { size, slide, .. } => slide < size,
+            WindowShape::Session { .. } => true,
+        }))
+    };
+    let mut found = false;
+    let walked = plan.apply(|node| {
+        node.apply_expressions(|expr| {
+            found |= expr.exists(overlaps)?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    found || walked.is_err()
 }
 
 pub fn window_start(time: Expr, size: i64, offset: i64) -> Expr {
@@ -88,7 +112,10 @@ impl Binder<'_> {
             return Err(self.refuse_plain(start(&args[2]), "each event would be in more than 1000 windows"));
         }
         let shape = WindowShape::Fixed { size, slide, offset: offset.rem_euclid(slide) };
-        Ok(Typed::new(step(Step::Marker(shape)).call(vec![time.expr]), window_struct()))
+        if slide < size {
+            self.overlapping = Some(("window", at));
+        }
+        Ok(Typed::new(mark(shape, time.expr), window_struct()))
     }
 
     pub fn session_window(&mut self, cx: &Context<'_>, function: &Function, at: Location) -> Bind<Typed> {
@@ -98,8 +125,8 @@ impl Binder<'_> {
         };
         let time = self.event_time(cx, time, "session_window")?;
         let gap = self.length(gap, at)?;
-        let marker = step(Step::Marker(WindowShape::Session { gap }));
-        Ok(Typed::new(marker.call(vec![time.expr]), window_struct()))
+        self.overlapping = Some(("session_window", at));
+        Ok(Typed::new(mark(WindowShape::Session { gap }, time.expr), window_struct()))
     }
 
     /// The last moment of a window: its end less a microsecond.

@@ -26,7 +26,7 @@ fn groups_say_their_key_and_time() {
     assert_eq!(query.time, Some(vec!["w".to_owned(), "end".to_owned()]));
     let Stage::Groups(groups) = &query.stage else { panic!("not grouped") };
     let hour = Duration::from_hours(1);
-    assert_eq!(groups.window, Some(Window::Fixed { size: hour, slide: hour }));
+    assert_eq!(groups.window, Some(Window::Fixed { size: hour, slide: hour, offset: Duration::ZERO }));
     assert_eq!((groups.main.key_columns, groups.main.window_start), (2, Some(0)));
     assert!(compile("SELECT count(*) AS n FROM events GROUP BY origin").key.is_empty());
     assert_eq!(compile("SELECT date AS d, origin FROM events").time, Some(vec!["d".to_owned()]));
