@@ -1,7 +1,5 @@
 //! The writing thread and what is dropped.
 
-use std::time::{Duration, Instant};
-
 use super::keys::{Known, hashes};
 use super::{Appended, Body, EntryRecord, Inner, Queued, failure};
 use crate::error::CommitError;
@@ -10,32 +8,15 @@ use crate::error::CommitError;
 const FRAME_BYTES: u64 = 16 << 20;
 const FRAME_ENTRIES: usize = 16 << 10;
 
-/// Frames of fewer bytes take as long as the disk takes to sync, whatever is in them.
-const SMALL_FRAME: u64 = 256 << 10;
-
-/// The longest wait for more entries.
-const PATIENCE: Duration = Duration::from_millis(2);
-
-/// What the last frame tells of the next one.
-#[derive(Default)]
-struct Last {
-    /// Its entries, and those that came meanwhile: about as many senders are there.
-    senders: usize,
-    took: Duration,
-}
-
 impl Inner {
     pub fn run(&self) {
-        let mut last = Last::default();
         loop {
-            let batch = self.next_batch(&last);
+            let batch = self.next_batch();
             if batch.is_empty() {
                 return;
             }
-            let (start, entries) = (Instant::now(), batch.len());
             let files = self.state.lock().parts.len();
             self.write(batch);
-            last = Last { senders: entries + self.state.lock().queue.len(), took: start.elapsed() };
             if self.state.lock().parts.len() != files
                 && let Err(error) = self.expire()
             {
@@ -45,18 +26,10 @@ impl Inner {
     }
 
     /// Waits for entries; empty once the log is closed and everything is written.
-    ///
-    /// Senders that wait for their answers would fall into two halves, each sending while the other one's frame is
-    /// written. So those that were just answered have a moment to join the next frame.
-    fn next_batch(&self, last: &Last) -> Vec<Queued> {
+    fn next_batch(&self) -> Vec<Queued> {
         let mut state = self.state.lock();
         while state.queue.is_empty() && !state.closed {
             self.work.wait(&mut state);
-        }
-        if state.queue.len() < last.senders && state.queued_bytes < SMALL_FRAME && !state.closed {
-            drop(state);
-            std::thread::sleep((last.took / 4).min(PATIENCE));
-            state = self.state.lock();
         }
         let mut batch = Vec::new();
         let mut bytes = 0;
