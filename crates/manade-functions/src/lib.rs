@@ -34,7 +34,7 @@ mod rules;
 mod strings;
 mod types;
 
-pub use cast::cast;
+pub use cast::{cast, castable};
 pub use operators::{binary, coerce};
 pub use registry::{
     FunctionDoc, FunctionKind, PLANNED, documented, is_function, misuse, misuse_of_aggregate, register,

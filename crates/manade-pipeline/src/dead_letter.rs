@@ -28,11 +28,12 @@ pub enum Stage {
     Late,
 }
 
-/// Which dead letters a call means; empty means all.
+/// Which dead letters a call means: those that fit all that is given.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeadLetterFilter {
-    pub ids: Vec<u64>,
+    /// One of these; an empty list means none.
+    pub ids: Option<Vec<u64>>,
     pub stage: Option<Stage>,
     /// Reasons that contain this text.
     pub reason: Option<String>,

@@ -173,7 +173,7 @@ pub fn load(store: &Store, ids: &[u64]) -> Result<Vec<Stored>, ReadError> {
 }
 
 fn matches(filter: &DeadLetterFilter, letter: &DeadLetter) -> bool {
-    (filter.ids.is_empty() || filter.ids.contains(&letter.id))
+    filter.ids.as_ref().is_none_or(|ids| ids.contains(&letter.id))
         && filter.stage.is_none_or(|stage| stage == letter.stage)
         && filter.reason.as_ref().is_none_or(|reason| letter.reason.contains(reason.as_str()))
         && filter.result.as_ref().is_none_or(|result| letter.result.as_ref() == Some(result))

@@ -103,10 +103,14 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Opens a pipeline's folder, which may be new.
+    /// Opens a pipeline's folder, which may be new; one that cannot be written, a backup say, for reading only.
     pub fn open(folder: &Path, memory: Memory) -> Result<Self, StartError> {
         let options = StoreOptions { memory, ..StoreOptions::default() };
-        let store = Store::open(&folder.join("store"), options)?;
+        let path = folder.join("store");
+        let store = match Store::open(&path, options.clone()) {
+            Err(OpenError::NotWritable { .. }) => Store::open(&path, StoreOptions { read_only: true, ..options })?,
+            opened => opened?,
+        };
         let progress = match store.meta() {
             None => Progress::default(),
             Some(meta) => serde_json::from_slice(meta).map_err(|e| StartError::Progress {
@@ -337,6 +341,12 @@ impl Pipeline {
     pub fn status(&self) -> PipelineStatus {
         let mut status = self.status.lock().clone();
         status.backlog = self.waiting().unwrap_or(status.backlog);
+        if status.state == PipelineState::Running
+            && let Some(reason) = self.log.as_ref().and_then(EventLog::trouble)
+        {
+            status.state = PipelineState::Waiting;
+            status.reason = Some(reason);
+        }
         status
     }
 

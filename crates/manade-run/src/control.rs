@@ -44,12 +44,18 @@ pub enum IngestError {
     NoSuchPipeline,
     #[error("the pipeline's source is not http")]
     NotHttp,
+    /// The schema's column `column` is nested.
+    #[error("the events of this pipeline cannot be CSV")]
+    NotCsv { column: String },
+    /// `event`: which of [`IngestKeys::Events`], counted from 0.
     #[error("the idempotency key was used for another body")]
-    KeyReused,
+    KeyReused { event: usize },
     #[error("a request with this idempotency key is still in flight")]
-    InFlight,
+    InFlight { event: usize },
     #[error("the backlog is full")]
     Full { retry_after: Duration },
+    #[error("the disk is full")]
+    DiskFull { retry_after: Duration },
     #[error("the pipeline is stopped")]
     Stopped,
     #[error("{0}")]

@@ -497,9 +497,9 @@ fn why(error: &StartError) -> String {
 pub fn ingest_error(error: AppendError) -> IngestError {
     match error {
         AppendError::Full => IngestError::Full { retry_after: BUSY },
-        AppendError::DiskFull => IngestError::Full { retry_after: Duration::from_secs(10) },
-        AppendError::KeyReused => IngestError::KeyReused,
-        AppendError::InFlight => IngestError::InFlight,
+        AppendError::DiskFull => IngestError::DiskFull { retry_after: Duration::from_secs(10) },
+        AppendError::KeyReused { entry } => IngestError::KeyReused { event: entry },
+        AppendError::InFlight { entry } => IngestError::InFlight { event: entry },
         AppendError::Stopped => IngestError::Stopped,
         AppendError::Failed(reason) => IngestError::Failed(reason),
     }

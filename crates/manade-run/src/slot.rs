@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use manade_events::ingest::{Accepted, AcceptedFormat};
-use manade_model::{EventSchema, Finding};
+use manade_model::{EventSchema, Finding, SparkType};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
@@ -88,6 +88,11 @@ impl Slot {
         if !self.takes_events() {
             return Err(IngestError::NotHttp);
         }
+        if request.accepted.format == AcceptedFormat::Csv
+            && let Some(field) = self.plan.schema.fields.iter().find(|field| is_nested(&field.data_type))
+        {
+            return Err(IngestError::NotCsv { column: field.name.clone() });
+        }
         let pipeline = self.pipeline.read_recursive();
         let pipeline = pipeline.as_ref().ok_or(IngestError::Stopped)?;
         let log = pipeline.log().ok_or(IngestError::Stopped)?;
@@ -134,6 +139,10 @@ impl Slot {
         status.state = PipelineState::Failed;
         status.reason = Some(reason);
     }
+}
+
+fn is_nested(data_type: &SparkType) -> bool {
+    matches!(data_type, SparkType::Array(_) | SparkType::Map(..) | SparkType::Struct(_))
 }
 
 /// One, or one an event where each has its own key.

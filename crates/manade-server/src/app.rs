@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use manade_pipeline::collection::Collection;
+use manade_pipeline::status::{PipelineState, PipelineStatus};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::backend::Backend;
@@ -55,6 +56,18 @@ impl App {
         self.backend.collection(name).ok_or_else(|| {
             let names: Vec<String> = self.backend.collections().iter().map(|c| c.info().name.clone()).collect();
             let nearest = manade_model::closest(name, names.iter().map(String::as_str));
+            // Of what cannot be read the names are not known.
+            let unread = self.backend.pipelines().into_iter().find(|status| {
+                status.state == PipelineState::Failed
+                    && !self.backend.collections().iter().any(|c| c.info().pipeline == status.name)
+            });
+            if let Some(PipelineStatus { name: pipeline, reason, .. }) = unread {
+                let message = format!("\"{name}\" is not among the collections that can be read");
+                let reason = reason.unwrap_or_default();
+                return Problem::new(StatusCode::NOT_FOUND, "PGRST205", message)
+                    .with_details(format!("those of the pipeline \"{pipeline}\" cannot be: {reason}"))
+                    .with_nearest(nearest);
+            }
             let problem =
                 Problem::new(StatusCode::NOT_FOUND, "PGRST205", format!("no collection is called \"{name}\""));
             match nearest {

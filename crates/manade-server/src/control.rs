@@ -66,7 +66,7 @@ pub async fn dead_letter(
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Response<Body>, Problem> {
     let number: u64 = id.parse().map_err(|_| no_such_letter(&name, &id))?;
-    let filter = DeadLetterFilter { ids: vec![number], ..DeadLetterFilter::default() };
+    let filter = DeadLetterFilter { ids: Some(vec![number]), ..DeadLetterFilter::default() };
     let letters = blocking(&app, &name, move |backend, name| backend.dead_letters(name, &filter, None, 1)).await?;
     let letter = letters.first().ok_or_else(|| no_such_letter(&name, &id))?;
     let mut body = letter_body(letter);
@@ -231,6 +231,10 @@ async fn filter_body(app: &App, request: Request) -> Result<DeadLetterFilter, Pr
 
 fn filter_of(bytes: &[u8]) -> Result<DeadLetterFilter, serde_json::Error> {
     let mut filter: Value = serde_json::from_slice(bytes)?;
+    if !filter.is_object() {
+        // An array would be read as the filter's members in their order.
+        return Err(serde::de::Error::custom("the filter is not an object"));
+    }
     for id in filter.get_mut("ids").and_then(Value::as_array_mut).into_iter().flatten() {
         // In JSON `7.0` is the same number as `7`.
         if let Some(whole) = id.as_f64().filter(|id| id.fract() == 0.0 && (0.0..=LARGEST_ID as f64).contains(id)) {

@@ -7,13 +7,13 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use manade_functions::spark_name;
 use manade_pipeline::collection::{CollectionInfo, CollectionKind, Freshness};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, now_micros};
 use crate::formats::Format;
-use crate::openapi::types::spark_name;
 use crate::problem::Problem;
 use crate::query::plan::{self, DEFAULT_LIMIT, Plan};
 use crate::query::{self, Query};

@@ -70,11 +70,16 @@ impl Format {
         if all.trim().is_empty() {
             return Ok(Self::Json { strip_nulls: false });
         }
+        let ranges: Vec<_> = all.split(',').filter_map(media_range).collect();
+        let is = |format: &Self, other: &Self| std::mem::discriminant(format) == std::mem::discriminant(other);
+        // What is named with no weight is not meant by a `*` either.
+        let refused = |format: &Self| {
+            ranges.iter().any(|(weight, of)| *weight == 0.0 && matches!(of.as_slice(), [only] if is(only, format)))
+        };
         let mut best: Option<(f32, Self)> = None;
-        for range in all.split(',') {
-            let Some((weight, format)) = media_range(range) else { continue };
-            if weight > 0.0 && best.is_none_or(|(heaviest, _)| weight > heaviest) {
-                best = Some((weight, format));
+        for (weight, formats) in &ranges {
+            if *weight > 0.0 && best.is_none_or(|(heaviest, _)| *weight > heaviest) {
+                best = formats.iter().find(|format| !refused(format)).map(|format| (*weight, *format)).or(best);
             }
         }
         best.map(|(_, format)| format).ok_or_else(|| {
@@ -85,8 +90,8 @@ impl Format {
     }
 }
 
-/// `type/subtype;parameter=value;q=0.5` where it can be served.
-fn media_range(text: &str) -> Option<(f32, Format)> {
+/// The formats that `type/subtype;parameter=value;q=0.5` means, the best first, and its weight.
+fn media_range(text: &str) -> Option<(f32, Vec<Format>)> {
     let mut parts = text.split(';').map(str::trim);
     let media_type = parts.next()?.to_ascii_lowercase();
     let (mut weight, mut strip_nulls) = (1.0, false);
@@ -98,17 +103,21 @@ fn media_range(text: &str) -> Option<(f32, Format)> {
         }
     }
     let format = match media_type.as_str() {
-        "*/*"
-        | "application/*"
-        | "application/json"
-        | "application/vnd.pgrst.array+json"
-        | "application/vnd.pgrst.array" => Format::Json { strip_nulls },
+        "*/*" => return Some((weight, NAMED.map(|(_, format)| format).to_vec())),
+        "application/*" | "text/*" => {
+            let family = media_type.trim_end_matches('*');
+            let formats = NAMED.iter().map(|(_, format)| *format);
+            return Some((weight, formats.filter(|format| format.media_type().starts_with(family)).collect()));
+        }
+        "application/json" | "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array" => {
+            Format::Json { strip_nulls }
+        }
         "application/vnd.pgrst.object+json" | "application/vnd.pgrst.object" => Format::Object { strip_nulls },
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Format::Ndjson,
-        "text/csv" | "text/*" => Format::Csv,
+        "text/csv" => Format::Csv,
         "application/vnd.apache.arrow.stream" => Format::Arrow,
         "application/vnd.apache.parquet" => Format::Parquet,
         _ => return None,
     };
-    Some((weight, format))
+    Some((weight, vec![format]))
 }

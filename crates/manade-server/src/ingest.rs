@@ -32,6 +32,9 @@ const NAMED_LINES: usize = 100;
 
 const LONGEST_KEY: usize = 255;
 
+/// Any of these says that a request is a CloudEvent in binary mode.
+const CE_HEADERS: [&str; 4] = ["ce-specversion", "ce-id", "ce-source", "ce-type"];
+
 pub async fn ingest(
     State(app): State<Arc<App>>,
     Path(pipeline): Path<String>,
@@ -47,8 +50,14 @@ pub async fn ingest(
     let is_small = bytes.len() <= SMALL && encoding == Encoding::Identity;
     let (backend, name) = (Arc::clone(&app.backend), pipeline.clone());
     let queue = move || -> Result<IngestTicket, Problem> {
-        let request = prepare(bytes, encoding, limit, &kind, key)?;
-        backend.ingest(&name, request).map_err(|error| ingest_problem(&error, &name))
+        let mut request = prepare(bytes, encoding, limit, &kind, key)?;
+        let identities = std::mem::take(&mut request.accepted.identities);
+        let per_event = matches!(request.keys, IngestKeys::Events(_));
+        backend.ingest(&name, request).map_err(|error| match error {
+            IngestError::KeyReused { event } if per_event => reused(&identities, event),
+            IngestError::InFlight { event } if per_event => in_flight(&identities, event),
+            error => ingest_problem(&error, &name),
+        })
     };
     let ticket = if is_small {
         queue()?
@@ -131,7 +140,7 @@ fn body_kind(headers: &HeaderMap) -> Result<BodyKind, Problem> {
     if charset.is_some_and(|name| !name.eq_ignore_ascii_case("utf-8") && !name.eq_ignore_ascii_case("us-ascii")) {
         return Err(unsupported(content_type).with_details("text is read as UTF-8 only"));
     }
-    if headers.contains_key("ce-specversion") && !media_type.starts_with("application/cloudevents") {
+    if CE_HEADERS.iter().any(|name| headers.contains_key(*name)) && !media_type.starts_with("application/cloudevents") {
         if media_type != "application/json" && !media_type.ends_with("+json") {
             return Err(unsupported(content_type).with_details("the data of a CloudEvent must be JSON"));
         }
@@ -197,17 +206,21 @@ fn unsupported(content_type: &str) -> Problem {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    match value.to_str() {
-        // The draft's header is a quoted string; most clients send it bare.
-        Ok(key) if !key.trim_matches('"').is_empty() && key.len() <= LONGEST_KEY => {
-            Ok(Some(format!("key:{}", key.trim_matches('"'))))
-        }
-        _ => Err(Problem::plain(
-            StatusCode::BAD_REQUEST,
-            format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters"),
-        )),
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::plain(StatusCode::BAD_REQUEST, "the request has several Idempotency-Key headers"));
     }
+    // The draft's header is a quoted string; most clients send it bare.
+    let key = value.to_str().unwrap_or_default();
+    let bare = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
+    if !bare.is_empty() && key.len() <= LONGEST_KEY && key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Ok(Some(format!("key:{bare}")));
+    }
+    Err(Problem::plain(
+        StatusCode::BAD_REQUEST,
+        format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters"),
+    ))
 }
 
 /// `what` is counted.
@@ -223,6 +236,28 @@ fn not_events(errors: &[LineError], what: &str) -> Problem {
         .with_member("count", json!(count))
 }
 
+/// A CloudEvent whose `source` and `id` mean another one.
+fn reused(identities: &[(String, String)], event: usize) -> Problem {
+    Problem::plain(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        format!("{} was sent before with other data", named(identities, event)),
+    )
+    .with_details(format!("element {}", event + 1))
+    .with_hint("nothing was accepted; give each event of a source an id of its own")
+}
+
+fn in_flight(identities: &[(String, String)], event: usize) -> Problem {
+    let message = format!("{} is part of a request that is still in flight", named(identities, event));
+    Problem::plain(StatusCode::CONFLICT, message)
+        .with_details(format!("element {}", event + 1))
+        .with_hint("wait for its answer, or retry later")
+}
+
+fn named(identities: &[(String, String)], event: usize) -> String {
+    let (source, id) = identities.get(event).cloned().unwrap_or_default();
+    format!("the CloudEvent with source \"{source}\" and id \"{id}\"")
+}
+
 fn ingest_problem(error: &IngestError, pipeline: &str) -> Problem {
     match error {
         IngestError::NoSuchPipeline => {
@@ -233,13 +268,21 @@ fn ingest_problem(error: &IngestError, pipeline: &str) -> Problem {
             Problem::plain(StatusCode::NOT_FOUND, format!("the pipeline \"{pipeline}\" takes no events over HTTP"))
                 .with_hint("its source would have to be `http: {}`")
         }
-        IngestError::KeyReused => {
+        IngestError::NotCsv { column } => {
+            let message = format!("the pipeline \"{pipeline}\" takes no CSV: its column \"{column}\" is nested");
+            Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+                .with_hint("send application/json or application/x-ndjson")
+        }
+        IngestError::KeyReused { .. } => {
             Problem::plain(StatusCode::UNPROCESSABLE_ENTITY, "the idempotency key was used for another body")
                 .with_hint("use a new key for each request that is not a retry")
         }
-        IngestError::InFlight => {
+        IngestError::InFlight { .. } => {
             Problem::plain(StatusCode::CONFLICT, "a request with this idempotency key is still in flight")
                 .with_hint("wait for its answer, or retry later")
+        }
+        IngestError::DiskFull { retry_after } => {
+            Problem::busy("the server's disk is full", *retry_after).with_hint("nothing was accepted; try again later")
         }
         IngestError::Full { retry_after } => Problem::busy("the pipeline's backlog is full", *retry_after),
         IngestError::Stopped => Problem::busy("the pipeline is stopped", std::time::Duration::from_secs(5)),

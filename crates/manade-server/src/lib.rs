@@ -24,7 +24,6 @@ pub use backend::{
 };
 pub use engine::EngineError;
 pub use openapi::openapi;
-pub use openapi::types::spark_name;
 pub use options::ServerOptions;
 
 use app::App;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use futures::FutureExt;
@@ -32,7 +32,8 @@ pub async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -
     let id = request_id(&app, request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
-    let mut response = match refused(&app.options, &method, &headers) {
+    let refused = malformed(&request).or_else(|| refused(&app.options, &method, &headers));
+    let mut response = match refused {
         Some(response) => response,
         None => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(request = ?id, %method, "a request panicked");
@@ -61,6 +62,35 @@ fn request_id(app: &App, headers: &HeaderMap) -> HeaderValue {
         let id = format!("{:x}-{:x}", app.started as u64, app.requests.fetch_add(1, Ordering::Relaxed));
         HeaderValue::from_str(&id).expect("hexadecimal digits are a header's value")
     })
+}
+
+/// What another server or proxy might understand otherwise (<https://www.rfc-editor.org/rfc/rfc9112#section-11.2>).
+fn malformed(request: &Request) -> Option<Response<Body>> {
+    let headers = request.headers();
+    let close = |problem: Problem| {
+        Some(problem.with_header(header::CONNECTION, HeaderValue::from_static("close")).into_response())
+    };
+    let hosts: Vec<&HeaderValue> = headers.get_all(header::HOST).iter().collect();
+    if hosts.len() > 1 || (hosts.is_empty() && request.version() == Version::HTTP_11) {
+        return close(Problem::plain(StatusCode::BAD_REQUEST, "the request must have one Host header"));
+    }
+    let named = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    if let (Some(named), Some(host)) = (named, hosts.first())
+        && !named.eq_ignore_ascii_case(host.as_bytes())
+    {
+        return close(Problem::plain(
+            StatusCode::BAD_REQUEST,
+            "the request's target has another host than its Host header",
+        ));
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return close(
+            Problem::plain(StatusCode::NOT_IMPLEMENTED, "the only transfer encoding that is understood is chunked")
+                .with_hint("name what the body is packed with in Content-Encoding"),
+        );
+    }
+    None
 }
 
 fn refused(options: &ServerOptions, method: &Method, headers: &HeaderMap) -> Option<Response<Body>> {
@@ -130,8 +160,8 @@ fn allow_origin(options: &ServerOptions, headers: &HeaderMap, to: &mut HeaderMap
     to.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
-            "content-range, content-location, link, etag, preference-applied, retry-after, x-request-id, \
-             x-manade-commit, x-manade-watermark, x-manade-newest, x-manade-age",
+            "content-range, content-location, link, etag, idempotency-replayed, preference-applied, retry-after, \
+             x-request-id, x-manade-commit, x-manade-watermark, x-manade-newest, x-manade-age",
         ),
     );
 }

@@ -40,8 +40,18 @@ pub struct TableRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Shape {
-    Keyed { next_chunk: u32, forgotten: u64, history_rows: u64, history_us: u64 },
-    Append { first: u64, tip: Option<Tip> },
+    Keyed {
+        next_chunk: u32,
+        forgotten: u64,
+        history_rows: u64,
+        history_us: u64,
+    },
+    Append {
+        first: u64,
+        #[serde(default)]
+        forgotten: u64,
+        tip: Option<Tip>,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,10 +91,12 @@ pub enum Op {
         table: u32,
         commit: u64,
     },
-    /// Rows of an append table below are gone.
+    /// Rows of an append table below are gone, the last of which commit `forgotten` wrote.
     Expire {
         table: u32,
         before: u64,
+        #[serde(default)]
+        forgotten: u64,
     },
 }
 

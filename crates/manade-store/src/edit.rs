@@ -109,14 +109,15 @@ impl Edit {
             }
             Change::Append { rows } => self.append(name, &rows)?,
             Change::Expire { before_row } => {
+                let number = self.number;
                 let table = self.append_table(name)?;
                 let before = before_row.min(table.ids.end);
                 if before <= table.ids.start {
                     return Ok(());
                 }
-                table.expire(before);
-                let table = table.id;
-                self.ops.push(Op::Expire { table, before });
+                table.expire(before, number);
+                let (table, forgotten) = (table.id, table.forgotten);
+                self.ops.push(Op::Expire { table, before, forgotten });
             }
         }
         Ok(())
@@ -294,7 +295,9 @@ fn record(name: &str, table: &Table, log: Option<&Log>) -> TableRecord {
             let history_us = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
             Shape::Keyed { next_chunk: table.next_chunk, forgotten: table.forgotten, history_rows: rows, history_us }
         }
-        Contents::Append(table) => Shape::Append { first: table.ids.start, tip: log.map(Log::tip) },
+        Contents::Append(table) => {
+            Shape::Append { first: table.ids.start, forgotten: table.forgotten, tip: log.map(Log::tip) }
+        }
     };
     TableRecord { id: table.id(), name: name.to_owned(), schema: ipc::schema_text(table.schema()), shape }
 }

@@ -10,6 +10,9 @@ use arrow_schema::ArrowError;
 pub enum OpenError {
     #[error("{path} is damaged at byte {offset}: {what}; restore a backup, or start over with `manade reset`")]
     Damaged { path: PathBuf, offset: u64, what: String },
+    /// Nothing can be reset in a folder of an unknown format.
+    #[error("{path} is damaged: {what}; put the one of a backup in its place, or remove the data folder to start over")]
+    Format { path: PathBuf, what: String },
     #[error(
         "{path} was written by a newer manade ({program}, format {found}; this one knows {known}); \
          use that version, or restore a backup made by this one"
@@ -43,6 +46,8 @@ pub enum CommitError {
     DiskFull { path: PathBuf },
     #[error("cannot {action} {path}")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{path} cannot be written, so nothing in it can be changed")]
+    ReadOnly { path: PathBuf },
     #[error("table {table}: {what}")]
     Invalid { table: String, what: String },
     #[error("table {table}: the rows cannot be encoded")]
@@ -73,14 +78,15 @@ pub enum SnapshotError {
 }
 
 /// Events were not accepted, or it is unknown whether they will be (`Failed`, `Stopped` after the fact).
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     #[error("the backlog is full")]
     Full,
-    #[error("the idempotency key was used with another body")]
-    KeyReused,
-    #[error("a request with this idempotency key is in flight")]
-    InFlight,
+    /// Counted from 0.
+    #[error("the idempotency key of entry {entry} was used with another body")]
+    KeyReused { entry: usize },
+    #[error("an entry with the idempotency key of entry {entry} is in flight")]
+    InFlight { entry: usize },
     #[error("the event log is closed")]
     Stopped,
     #[error("the disk is full")]

@@ -135,6 +135,15 @@ struct State {
     time: i64,
     parts: VecDeque<Part>,
     keys: Keys,
+    /// Since the disk refused events, until it takes some again.
+    trouble: Option<Trouble>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    reason: String,
+    /// Of the events that were refused last.
+    bytes: u64,
 }
 
 /// A file of the log.
@@ -269,6 +278,11 @@ impl EventLog {
         state.next_event
     }
 
+    /// Why the disk takes no events at the moment.
+    pub fn trouble(&self) -> Option<String> {
+        self.owner.inner.state.lock().trouble.as_ref().map(|trouble| trouble.reason.clone())
+    }
+
     /// Says that events below `event` are not needed any more; until then nothing is dropped. Bounds apply to those.
     pub fn keep_from(&self, event: u64) {
         let mut state = self.owner.inner.state.lock();
@@ -396,17 +410,17 @@ impl State {
     fn new_ones(&self, entries: Vec<Entry>) -> Result<(Vec<Entry>, Option<Appended>), AppendError> {
         let (mut new, mut known) = (Vec::with_capacity(entries.len()), None);
         let mut bodies: HashMap<String, u128> = HashMap::new();
-        for entry in entries {
+        for (at, entry) in entries.into_iter().enumerate() {
             let Some(key) = &entry.key else {
                 new.push(entry);
                 continue;
             };
             match bodies.insert(key.key.clone(), key.body_hash) {
                 Some(hash) if hash == key.body_hash => continue,
-                Some(_) => return Err(AppendError::KeyReused),
+                Some(_) => return Err(AppendError::KeyReused { entry: at }),
                 None => {}
             }
-            match self.keys.find(key)? {
+            match self.keys.find(key, at)? {
                 Some(Known { first_event, count, .. }) => {
                     add(&mut known, Appended { first_event, count, replayed: true });
                 }
@@ -450,6 +464,6 @@ impl State {
 fn failure(error: &CommitError) -> AppendError {
     match error {
         CommitError::DiskFull { .. } => AppendError::DiskFull,
-        other => AppendError::Failed(other.to_string()),
+        other => AppendError::Failed(write::describe(other)),
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{Access, FlockOperation};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +163,8 @@ fn lock(path: &Path, write: bool) -> Result<File, OpenError> {
             let pid = file.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
             return Err(OpenError::Locked { path: path.to_owned(), pid });
         }
+        // Some file systems lock only what can be written; what cannot be, nobody changes.
+        Err(_) if !write && rustix::fs::access(path, Access::WRITE_OK).is_err() => {}
         Err(error) => return Err(OpenError::io("lock", &name, error.into())),
     }
     if write {
@@ -192,14 +194,14 @@ fn read_format(path: &Path) -> Result<Option<Format>, OpenError> {
         Err(source) => return Err(OpenError::io("read", &path, source)),
     };
     let parsed = serde_json::from_slice(&text);
-    parsed.map(Some).map_err(|error| OpenError::Damaged { path, offset: 0, what: error.to_string() })
+    parsed.map(Some).map_err(|error| OpenError::Format { path, what: error.to_string() })
 }
 
 fn check_format(path: &Path, format: Format) -> Result<(), OpenError> {
     let path = path.join(FORMAT_FILE);
     match format.format {
         FORMAT => Ok(()),
-        0 => Err(OpenError::Damaged { path, offset: 0, what: "there is no format 0".into() }),
+        0 => Err(OpenError::Format { path, what: "there is no format 0".into() }),
         found => Err(OpenError::Newer { path, found, known: FORMAT, program: format.program }),
     }
 }

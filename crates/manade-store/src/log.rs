@@ -223,6 +223,27 @@ impl Log {
         Ok((self.pending.frame, sections))
     }
 
+    /// Whether so many bytes could be appended; leaves nothing behind.
+    pub fn probe(&mut self, bytes: u64) -> Result<(), CommitError> {
+        const ZEROS: &[u8] = &[0; 64 << 10];
+        self.recover()?;
+        let active = self.active.as_ref().expect("the log is writable");
+        // Whoever opens the log and finds the zeros takes them for what a crash tore.
+        let written = failpoint("store::append").and_then(|()| {
+            (0..bytes).step_by(ZEROS.len()).try_for_each(|at| {
+                let len = (bytes - at).min(ZEROS.len() as u64) as usize;
+                active.write_all_at(&ZEROS[..len], self.tip.end + at)
+            })
+        });
+        let probed = written.and_then(|()| {
+            let synced = active.sync_data();
+            self.trouble.sync |= synced.is_err();
+            synced
+        });
+        self.abandon();
+        probed.map_err(|source| CommitError::io("write", &self.path_of(self.tip.file), source))
+    }
+
     /// From the next [`Log::confirm`] on the log begins with this file.
     pub fn begin_with(&mut self, first: u64) {
         if let Some(part) = self.files.iter().find(|part| part.file.number == first) {

@@ -198,11 +198,15 @@ impl Snapshot {
         self.table.row_ids()
     }
 
-    /// What changed after commit `since`, up to this snapshot's.
+    /// What changed after commit `since`, up to this snapshot's; [`SnapshotError::TooOld`] where that is no longer known:
+    /// keys were forgotten, or rows dropped, which the caller may not have seen.
     pub fn changes(&self, since: u64) -> Result<Changes, SnapshotError> {
         match &self.table.contents {
             Contents::Keyed(table) => table.changes(since),
             Contents::Append(table) => {
+                if since < table.forgotten {
+                    return Err(SnapshotError::TooOld { oldest: table.forgotten });
+                }
                 let from = table.ids.start;
                 let schema = Arc::clone(&table.schema);
                 let chunks = table.chunks_since(since).into_iter();

@@ -48,7 +48,7 @@ pub fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
     for (id, table) in state.tables {
         let contents = match table.shape {
             ShapeState::Keyed(keyed) => Contents::Keyed(Arc::new(keyed.load(id, &table.schema, &mut heap)?)),
-            ShapeState::Append { first, tip } => {
+            ShapeState::Append { first, forgotten, tip } => {
                 let mut rows = RowLog::default();
                 if tip.is_some() || !options.read_only {
                     let log = open_rows(dir, id, Authority::Told(tip), options, |frame| {
@@ -58,7 +58,7 @@ pub fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
                     row_logs.insert(id, log);
                 }
                 let schema = ipc::parse_schema(&table.schema).map_err(ReadError::from)?;
-                let rows = RowTable::load(id, schema, first, rows);
+                let rows = RowTable::load(id, schema, first, forgotten, rows);
                 Contents::Append(Arc::new(rows.map_err(|what| damaged(&rows_dir(dir, id), 0, &what))?))
             }
         };
@@ -87,7 +87,7 @@ struct TableState {
 
 enum ShapeState {
     Keyed(KeyedState),
-    Append { first: u64, tip: Option<Tip> },
+    Append { first: u64, forgotten: u64, tip: Option<Tip> },
 }
 
 struct KeyedState {
@@ -148,7 +148,7 @@ impl State {
                 chunks: BTreeMap::new(),
                 tombs: BTreeMap::new(),
             }),
-            Shape::Append { first, tip } => ShapeState::Append { first, tip },
+            Shape::Append { first, forgotten, tip } => ShapeState::Append { first, forgotten, tip },
         };
         let table = TableState { name: record.name.clone(), schema: record.schema.clone(), shape };
         self.tables.insert(record.id, table);
@@ -197,8 +197,10 @@ impl State {
                 table.forgotten = *commit;
                 table.tombs.retain(|(at, _), _| at > commit);
             }
-            Op::Expire { table, before } => match self.tables.get_mut(table).map(|table| &mut table.shape) {
-                Some(ShapeState::Append { first, .. }) => *first = *before,
+            Op::Expire { table, before, forgotten } => match self.tables.get_mut(table).map(|table| &mut table.shape) {
+                Some(ShapeState::Append { first, forgotten: newest, .. }) => {
+                    (*first, *newest) = (*before, *forgotten);
+                }
                 _ => return Err("it speaks of an append table that is not there".into()),
             },
         }

@@ -33,6 +33,8 @@ pub struct RowTable {
     pub schema: SchemaRef,
     /// The oldest row that is kept, and the next one's id.
     pub ids: Range<u64>,
+    /// The newest commit of which a row was dropped: changes since an earlier one are not whole.
+    pub forgotten: u64,
     chunks: Rope<RowChunk>,
     /// Bytes of chunks by the file that they are in.
     files: BTreeMap<u64, u64>,
@@ -69,13 +71,14 @@ pub struct MovedRows {
 
 impl RowTable {
     pub fn new(id: u32, schema: SchemaRef) -> Self {
-        Self { id, schema, ids: 0..0, chunks: Rope::default(), files: BTreeMap::new() }
+        Self { id, schema, ids: 0..0, forgotten: 0, chunks: Rope::default(), files: BTreeMap::new() }
     }
 
     /// The table as its log says; an error says what is missing.
-    pub fn load(id: u32, schema: SchemaRef, first: u64, log: RowLog) -> Result<Self, String> {
+    pub fn load(id: u32, schema: SchemaRef, first: u64, forgotten: u64, log: RowLog) -> Result<Self, String> {
         let mut table = Self::new(id, schema);
         table.ids = first..first;
+        table.forgotten = forgotten;
         for chunk in log.chunks.into_values().filter(|chunk| chunk.end() > first) {
             if chunk.first > table.ids.end {
                 return Err(format!("rows {} to {} are missing", table.ids.end, chunk.first));
@@ -104,12 +107,19 @@ impl RowTable {
         self.push(chunk);
     }
 
-    /// Drops rows with an id below.
-    pub fn expire(&mut self, before: u64) {
+    /// Drops rows with an id below, of which there are some. `commit`: the present one, whose rows are in no chunk yet.
+    pub fn expire(&mut self, before: u64, commit: u64) {
+        let written = self.chunks.back().map_or(self.ids.start, RowChunk::end);
         self.ids.start = before;
         while self.chunks.front().is_some_and(|chunk| chunk.end() <= before) {
             let chunk = self.chunks.pop_front().expect("there is a first one");
+            self.forgotten = chunk.newest_commit();
             self.release(&chunk);
+        }
+        if before > written {
+            self.forgotten = commit;
+        } else if let Some(chunk) = self.chunks.front().filter(|chunk| chunk.first < before) {
+            self.forgotten = chunk.commit_of(before - 1);
         }
     }
 
@@ -287,6 +297,17 @@ impl RowChunk {
 
     fn end(&self) -> u64 {
         self.first + u64::from(self.rows)
+    }
+
+    /// The commit that wrote one of its rows, or a later one where that cannot be read.
+    fn commit_of(&self, row: u64) -> u64 {
+        let mut end = self.first;
+        let mut runs = self.runs().unwrap_or_default().into_iter();
+        let found = runs.find(|(_, rows)| {
+            end += rows;
+            row < end
+        });
+        found.map_or(self.newest_commit(), |(commit, _)| commit)
     }
 
     fn newest_commit(&self) -> u64 {

@@ -12,7 +12,7 @@ use arrow_schema::SchemaRef;
 
 use crate::Clock;
 use crate::catalog::{Body, MovedRecord, RowsBody};
-use crate::edit::{Edit, catalog, invalid};
+use crate::edit::{Edit, catalog};
 use crate::error::{CommitError, OpenError, ReadError};
 use crate::keyed::Keyed;
 use crate::log::{Authority, Depth, Log, LogOptions, create_dirs, sync_dir};
@@ -147,7 +147,7 @@ impl Store {
     /// Writes durably, then shows to readers. Returns the commit's number.
     pub fn commit(&mut self, commit: Commit) -> Result<u64, CommitError> {
         if self.options.read_only {
-            return Err(invalid("*", "the store is open for reading only"));
+            return Err(CommitError::ReadOnly { path: self.dir.clone() });
         }
         self.settle()?;
         let number = self.log.tip().frame + 1;

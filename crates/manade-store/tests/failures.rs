@@ -139,3 +139,38 @@ fn events_that_failed_are_refused_and_later_ones_accepted() {
         scenario.teardown();
     }
 }
+
+/// The disk's trouble is shown until it takes events again, also where nobody sends any meanwhile.
+#[test]
+fn a_disk_that_takes_no_events_is_told_of() {
+    let scenario = FailScenario::setup();
+    let dir = tempfile::tempdir().unwrap();
+    let log = EventLog::open(dir.path(), EventBounds::default()).unwrap();
+    let put = || {
+        let entry = Entry { events: vec![b' '; 1 << 20], format: 0, count: 1, meta: None, key: None, accepted_at: 0 };
+        futures::executor::block_on(log.append(vec![entry]).unwrap())
+    };
+    let files =
+        || std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>();
+    put().unwrap();
+    assert_eq!(log.trouble(), None);
+    for place in PLACES.into_iter().filter(|place| *place != "store::rotate") {
+        fail::cfg(place, "1*return(full)").unwrap();
+        assert_eq!(put(), Err(AppendError::DiskFull), "{place}");
+        assert!(log.trouble().unwrap().contains("is full"), "{place}");
+        put().unwrap();
+        assert_eq!(log.trouble(), None, "{place}");
+    }
+    let before = files();
+    fail::cfg("store::append", "2*return(full)").unwrap();
+    put().unwrap_err();
+    assert!(log.trouble().unwrap().contains(".log is full"));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while log.trouble().is_some() {
+        assert!(std::time::Instant::now() < until, "the disk has room again");
+        std::thread::yield_now();
+    }
+    assert_eq!(files(), before, "nothing is left of the trial");
+    put().unwrap();
+    scenario.teardown();
+}

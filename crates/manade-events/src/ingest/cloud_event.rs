@@ -48,7 +48,10 @@ pub(super) fn batch(text: &str) -> Result<Accepted, Vec<LineError>> {
 
 pub(super) fn binary(text: &str, attributes: &[(String, String)]) -> Result<Accepted, Vec<LineError>> {
     let find = |name: &str| attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    check_required(find).map_err(|reason| one_error(1, reason))?;
+    if find("specversion").is_none() {
+        return Err(one_error(1, "the CloudEvent has no header ce-specversion"));
+    }
+    check_attributes(find).map_err(|reason| one_error(1, reason))?;
     if text.as_bytes().get(skip_space(text.as_bytes(), 0)) != Some(&b'{') {
         return Err(one_error(1, "the data of the CloudEvent is not a JSON object"));
     }
@@ -81,7 +84,10 @@ fn read(text: &str) -> Result<CloudEvent, String> {
         Kind::String(value) => Some(&**value),
         _ => None,
     };
-    check_required(find)?;
+    check_attributes(find)?;
+    if event.member("time").is_some_and(|time| !matches!(time.kind, Kind::String(_) | Kind::Null)) {
+        return Err(NO_TIME.to_owned());
+    }
     let mut attributes = String::from("{");
     for (key, value) in members {
         if key != "data" && key != "data_base64" {
@@ -96,6 +102,9 @@ fn read(text: &str) -> Result<CloudEvent, String> {
 fn data(text: &str, event: &Value<'_>) -> Result<Vec<u8>, String> {
     let not_an_object = || "the data of the CloudEvent is not a JSON object".to_owned();
     if let Some(data) = event.member("data") {
+        if event.member("data_base64").is_some() {
+            return Err("the CloudEvent has data and data_base64".to_owned());
+        }
         let Kind::Object(_) = &data.kind else { return Err(not_an_object()) };
         return Ok(text[data.span.clone()].as_bytes().to_vec());
     }
@@ -108,12 +117,44 @@ fn data(text: &str, event: &Value<'_>) -> Result<Vec<u8>, String> {
     if valid { Ok(data) } else { Err(not_an_object()) }
 }
 
-fn check_required<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
+const NO_TIME: &str = "the CloudEvent's time is not an RFC 3339 timestamp";
+
+fn check_attributes<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
+    if find("time").is_some_and(|time| !is_rfc_3339(time)) {
+        return Err(NO_TIME.to_owned());
+    }
     match REQUIRED.into_iter().find(|name| find(name).is_none_or(str::is_empty)) {
         Some(name) => Err(format!("the CloudEvent has no attribute {name}")),
         None if find("specversion") != Some("1.0") => Err("the CloudEvent's specversion is not 1.0".to_owned()),
         None => Ok(()),
     }
+}
+
+/// `yyyy-MM-ddThh:mm:ss[.f]` and `Z` or `[+-]hh:mm` (<https://datatracker.ietf.org/doc/html/rfc3339#section-5.6>).
+fn is_rfc_3339(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    let Some((date, time)) = text.split_once('T') else { return false };
+    let offset = time.strip_suffix('Z').map(|time| (time, "+00:00"));
+    let split = || time.rfind(['+', '-']).map(|at| time.split_at(at));
+    let Some((time, offset)) = offset.or_else(split) else { return false };
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let shaped = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+    };
+    // A leap second is one of the next minute for whoever has none.
+    let time = time.strip_suffix(":60").map_or_else(|| time.to_owned(), |minute| format!("{minute}:59"));
+    shaped(&date, "0000-00-00")
+        && shaped(&time, "00:00:00")
+        && shaped(&offset[1..], "00:00")
+        && offset[1..3] < *"24"
+        && offset[4..] < *"60"
+        && digits(fraction)
+        && crate::datetime::parse_iso(&format!("{date}T{time}Z")).is_some()
 }
 
 fn push_member(key: &str, value: impl FnOnce(&mut String), out: &mut String) {

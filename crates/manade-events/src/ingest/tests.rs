@@ -102,6 +102,35 @@ fn cloud_events() {
     check(&base64, &BodyKind::CloudEvent, Ok("{\"a\":1}\n"));
     let scalar = one.replace("{\"a\":\n1}", "5");
     check(&scalar, &BodyKind::CloudEvent, Err(&[(1, "the data of the CloudEvent is not a JSON object")]));
+    let both = one.replace("\"data\"", "\"data_base64\":\"eyJhIjoxfQ==\",\"data\"");
+    check(&both, &BodyKind::CloudEvent, Err(&[(1, "the CloudEvent has data and data_base64")]));
+    let no_time = "the CloudEvent's time is not an RFC 3339 timestamp";
+    for (time, taken) in [
+        ("\"2026-01-31T23:59:59Z\"", true),
+        ("\"2026-01-31t23:59:59.123456789z\"", true),
+        ("\"2026-01-31T23:59:60-23:59\"", true),
+        ("\"2026-01-31T23:59:59-24:00\"", false),
+        ("\"2026-01-31T23:59:59+08:60\"", false),
+        ("\"2026-12-31T23:59:60+00:00\"", true),
+        ("\"2026-01-31T23:59:59-08:00\"", true),
+        ("null", true),
+        ("\"2026-02-30T00:00:00Z\"", false),
+        ("\"2026-01-31T24:00:00Z\"", false),
+        ("\"2026-01-31T23:59:59\"", false),
+        ("\"2026-01-31 23:59:59Z\"", false),
+        ("\"2026-01-31T23:59:59.Z\"", false),
+        ("\"2026-1-31T23:59:59Z\"", false),
+        ("\"2026-01-31T23:59Z\"", false),
+        ("\"2026-01-31\"", false),
+        ("\"2026-01-31T23:59:59é+00:00\"", false),
+        ("\"yesterday\"", false),
+        ("\"\"", false),
+        ("1769903999", false),
+    ] {
+        let timed = one.replace("\"n\"", &format!("\"time\":{time},\"n\""));
+        let expected = if taken { Ok("{\"a\": 1}\n") } else { Err(&[(1, no_time)][..]) };
+        check(&timed, &BodyKind::CloudEvent, expected);
+    }
     let old = one.replace("1.0", "0.3");
     check(&old, &BodyKind::CloudEvent, Err(&[(1, "the CloudEvent's specversion is not 1.0")]));
 }
@@ -120,6 +149,12 @@ fn a_cloud_event_in_headers() {
     assert_eq!(accepted.data, b"{\"a\":1}\n");
     let meta = r#"{"specversion":"1.0","id":"7","source":"/s","type":"a \"t\""}"#;
     assert_eq!(accepted.meta, Some(vec![Some(meta.to_owned())]));
+    let BodyKind::CloudEventBinary { attributes } = &kind else { unreachable!() };
+    let with = |more: (String, String)| [attributes.as_slice(), &[more]].concat();
+    let late = BodyKind::CloudEventBinary { attributes: with(attribute("time", "late")) };
+    check("{}", &late, Err(&[(1, "the CloudEvent's time is not an RFC 3339 timestamp")]));
+    let bare = BodyKind::CloudEventBinary { attributes: attributes[1..].to_vec() };
+    check("{}", &bare, Err(&[(1, "the CloudEvent has no header ce-specversion")]));
     check("[{}]", &kind, Err(&[(1, "the data of the CloudEvent is not a JSON object")]));
 }
 

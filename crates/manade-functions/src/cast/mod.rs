@@ -37,6 +37,23 @@ pub fn cast(expr: Expr, to: DataType) -> Expr {
     ))
 }
 
+/// Whether there is a cast from `from` to `to`, which then gives a value or null. Of nested types only the outermost are
+/// compared.
+pub fn castable(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Interval(_) | DataType::Duration(_), _) => is_text(to),
+        (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), to) => {
+            is_text(to) || std::mem::discriminant(from) == std::mem::discriminant(to)
+        }
+        (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
+        (DataType::Date32, to) => is_text(to) || to.is_temporal(),
+        (from, to) if is_binary(from) => is_text(to),
+        (from, to) if is_binary(to) => is_text(from) || from.is_integer(),
+        (from, DataType::Date32) => is_text(from) || from.is_temporal(),
+        _ => true,
+    }
+}
+
 /// Whether Arrow's cast from `from` to `to` gives what Spark's gives.
 pub(crate) fn plain(from: &DataType, to: &DataType) -> bool {
     let integer = |t: &DataType| t.is_signed_integer().then(|| t.primitive_width()).flatten();
@@ -94,8 +111,17 @@ pub(crate) fn cast_column(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> 
     }
 }
 
+/// Integers, as their bytes with the highest first.
 fn to_bytes(column: &ArrayRef) -> Result<ArrayRef> {
-    exec_err!("{} cannot be cast to binary", types::spark_name(column.data_type()))
+    let rows = 0..column.len();
+    let bytes: BinaryViewArray = match column.data_type() {
+        DataType::Int8 => rows.map(|i| Some(column.as_primitive::<Int8Type>().at(i)?.to_be_bytes())).collect(),
+        DataType::Int16 => rows.map(|i| Some(column.as_primitive::<Int16Type>().at(i)?.to_be_bytes())).collect(),
+        DataType::Int32 => rows.map(|i| Some(column.as_primitive::<Int32Type>().at(i)?.to_be_bytes())).collect(),
+        DataType::Int64 => rows.map(|i| Some(column.as_primitive::<Int64Type>().at(i)?.to_be_bytes())).collect(),
+        other => return exec_err!("{} cannot be cast to binary", types::spark_name(other)),
+    };
+    Ok(Arc::new(bytes))
 }
 
 fn to_text(column: &ArrayRef) -> Result<ArrayRef> {
@@ -242,6 +268,8 @@ fn from_number(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
     let values = arrow_cast(column, &DataType::Int64)?;
     let values = values.as_primitive::<Int64Type>();
+    // Numbers are seconds; true is one microsecond.
+    let unit = if *from == DataType::Boolean { 1 } else { MICROS };
     match to {
         DataType::Int8 => numbers::<Int8Type>(rows, to, |i| Some(values.at(i)? as i8)),
         DataType::Int16 => numbers::<Int16Type>(rows, to, |i| Some(values.at(i)? as i16)),
@@ -250,7 +278,7 @@ fn from_number(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Boolean => booleans(rows, |i| Some(values.at(i)? != 0)),
         DataType::Decimal128(p, s) => numbers::<Decimal128Type>(rows, to, |i| rescale(values.at(i)?.into(), 0, *p, *s)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            numbers::<TimestampMicrosecondType>(rows, to, |i| Some(values.at(i)?.saturating_mul(MICROS)))
+            numbers::<TimestampMicrosecondType>(rows, to, |i| Some(values.at(i)?.saturating_mul(unit)))
         }
         _ => exec_err!("{} cannot be cast to {}", types::spark_name(from), types::spark_name(to)),
     }

@@ -60,3 +60,20 @@ fn doubles_read_as_java_writes_them() {
     check(-0.0, "-0.0");
     check(f64::NEG_INFINITY, "-Infinity");
 }
+
+#[test]
+fn booleans_are_microseconds_and_integers_their_bytes() {
+    use arrow::array::{ArrayRef, BooleanArray, Int32Array, TimestampMicrosecondArray};
+    let check = |column: ArrayRef, expect: ArrayRef| {
+        assert!(castable(column.data_type(), expect.data_type()));
+        assert_eq!(&cast_column(&column, expect.data_type()).unwrap(), &expect);
+    };
+    check(
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(1), Some(0), None]).with_timezone("UTC")),
+    );
+    check(
+        Arc::new(Int32Array::from(vec![Some(1), Some(-2), None])),
+        Arc::new(BinaryViewArray::from(vec![Some([0, 0, 0, 1].as_slice()), Some(&[255, 255, 255, 254]), None])),
+    );
+}

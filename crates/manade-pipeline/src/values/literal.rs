@@ -80,13 +80,33 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// With as many places as the text has, so that `1.005` is not rounded to a column's two.
 fn decimal(text: &str) -> Option<ScalarValue> {
+    if let Some((number, exponent)) = text.split_once(['e', 'E']) {
+        return decimal(&shifted(number, exponent.parse().ok()?)?);
+    }
     let scale = i8::try_from(text.split_once('.').map_or(0, |(_, fraction)| fraction.len())).ok()?;
-    if scale > 38 || text.contains(['e', 'E']) || !text.contains(|c: char| c.is_ascii_digit()) {
+    if scale > 38 || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
     let value = parse_decimal::<Decimal128Type>(text, 38, scale).ok()?;
     let digits = text.bytes().filter(u8::is_ascii_digit).count().clamp(1, 38);
     Some(ScalarValue::Decimal128(Some(value), digits as u8, scale))
+}
+
+/// The number with its point moved to the right.
+fn shifted(number: &str, by: i32) -> Option<String> {
+    let (sign, number) = number.split_at(usize::from(number.starts_with(['+', '-'])));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut digits = format!("{whole}{fraction}");
+    let mut point = i32::try_from(whole.len()).ok()?.checked_add(by).filter(|point| point.abs() <= 76)?;
+    while point < 1 {
+        digits.insert(0, '0');
+        point += 1;
+    }
+    while digits.len() < point as usize {
+        digits.push('0');
+    }
+    let (whole, fraction) = digits.split_at_checked(point as usize)?;
+    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
 /// Microseconds since the epoch of an ISO 8601 date or time; UTC where no zone is written. The year is 4 digits.

@@ -75,7 +75,12 @@ fn literals_are_read_by_type() {
     check("1e3", DataType::Float64, Some(ScalarValue::Float64(Some(1000.0))));
     check("-Infinity", DataType::Float64, Some(ScalarValue::Float64(Some(f64::NEG_INFINITY))));
     check("12.340", DataType::Decimal128(10, 2), Some(ScalarValue::Decimal128(Some(12_340), 5, 3)));
-    check("1e3", DataType::Decimal128(10, 2), None);
+    check("1e3", DataType::Decimal128(10, 2), Some(ScalarValue::Decimal128(Some(1_000), 4, 0)));
+    check("-1.25E-1", DataType::Decimal128(10, 2), Some(ScalarValue::Decimal128(Some(-125), 4, 3)));
+    check("+12.5e1", DataType::Decimal128(10, 2), Some(ScalarValue::Decimal128(Some(125), 3, 0)));
+    for none in ["1e", "e3", "1e3e3", "1e99", "1e3.5", "1e-99", "1e99999999999"] {
+        check(none, DataType::Decimal128(10, 2), None);
+    }
     check(".", DataType::Decimal128(10, 2), None);
     check("T", DataType::Boolean, Some(ScalarValue::Boolean(Some(true))));
     check("2", DataType::Boolean, None);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use arrow::array::{AsArray, RecordBatch};
 use datafusion::scalar::ScalarValue;
-use manade_pipeline::collection::{ChangeKind, ScanRequest};
+use manade_pipeline::collection::{ChangeKind, ReadError, ScanRequest};
 use manade_pipeline::values;
 
 use crate::rig::{Random, Rig};
@@ -114,6 +114,46 @@ results:
     rig.append("in/a.ndjson", "{\"k\": 11, \"v\": 1}\n");
     rig.until_read(20_011);
     assert!(rig.rows("few").contains(&"11 1 1".to_owned()));
+}
+
+/// Rows that `retain` dropped before a reader saw them are missing from its changes, which it is told, also after a restart.
+#[test]
+fn who_has_not_seen_all_that_was_dropped_is_told() {
+    let mut rig = Rig::new(
+        "
+source: { file: { path: in, follow: true } }
+events: { schema: 'k bigint' }
+results:
+  - { name: log, sql: 'SELECT k, sha2(string(k), 256) AS s FROM events', retain: 20 KiB }
+",
+    );
+    rig.start();
+    let changes = |rig: &Rig, since| {
+        let changes = rig.pipeline().collections()[0].changes(since);
+        changes.map(|changes| changes.batches.iter().map(|batch| batch.rows.num_rows() as u64).sum::<u64>())
+    };
+    let mut read = 0;
+    let mut append = |rig: &Rig, count: u64| {
+        let lines: String = (read..read + count).map(|k| format!("{{\"k\": {k}}}\n")).collect();
+        rig.append("in/a.ndjson", lines);
+        read += count;
+        rig.until_read(read);
+        rig.pipeline().collections()[0].freshness().commit
+    };
+    let first = append(&rig, 10);
+    let second = append(&rig, 10);
+    assert_eq!(changes(&rig, first).unwrap(), 10);
+    append(&rig, 2_000);
+    let status = rig.until("the first rows are dropped", |status| status.results[0].counters.expired > 20);
+    rig.stop();
+    rig.start();
+    for since in [0, first, second] {
+        let Err(ReadError::Gone { oldest }) = changes(&rig, since) else { panic!("since {since}") };
+        assert!(oldest > second);
+        assert!(changes(&rig, oldest).unwrap() <= status.results[0].rows, "what is kept can be told");
+    }
+    let last = rig.pipeline().collections()[0].freshness().commit;
+    assert_eq!(changes(&rig, last).unwrap(), 0);
 }
 
 /// A group that still changes keeps all its values, however old they are.

@@ -233,7 +233,7 @@ fn next_cursor(job: &Job, batch: &RecordBatch) -> String {
         })
     });
     let key = batch.column(batch.num_columns() - 1).as_binary::<i32>().value(row);
-    cursor::encode(&job.plan.order, values.collect(), key)
+    cursor::encode(&job.info.name, &job.plan.order, values.collect(), key)
 }
 
 /// `If-None-Match`: weak comparison, any of a list, or `*`.

@@ -2,7 +2,7 @@
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::{InList, Like};
-use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, not, try_cast};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, not};
 use datafusion::scalar::ScalarValue;
 
 use super::access;
@@ -102,7 +102,7 @@ fn output_of(output: &Output) -> Expr {
             let text = Operand { text: true, ..output.operand.clone() };
             compared(&text)
         }
-        Some(Cast::To(data_type)) => try_cast(compared(&output.operand), data_type.clone()),
+        Some(Cast::To(data_type)) => manade_functions::cast(compared(&output.operand), data_type.clone()),
     }
 }
 

@@ -19,5 +19,10 @@ fn the_accept_header_chooses() {
     check("application/vnd.pgrst.object+json;nulls=stripped", Some(Format::Object { strip_nulls: true }));
     check("application/vnd.apache.parquet", Some(Format::Parquet));
     check("application/json;q=0", None);
+    check("application/json;q=0,*/*", Some(Format::Ndjson));
+    check("*/*, application/json;q=0, application/x-ndjson;q=0", Some(Format::Csv));
+    check("text/csv;q=0, text/*", None);
+    check("text/csv;q=0, text/*, application/*;q=0.1", Some(json));
+    check("application/json, */*;q=0", Some(json));
     check("image/png", None);
 }

@@ -1,10 +1,11 @@
 //! A collection's paths: its columns decide the parameters' and the answers' schemas.
 
 use arrow::datatypes::DataType;
+use manade_functions::spark_name;
 use manade_pipeline::collection::{CollectionInfo, OutputColumn};
 use serde_json::{Map, Value, json};
 
-use super::types::{schema_of, spark_name};
+use super::types::schema_of;
 use super::{problems, request_id, responses};
 use crate::query::LARGEST_COUNT;
 

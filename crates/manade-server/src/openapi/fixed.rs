@@ -51,7 +51,11 @@ pub fn schemas() -> Map<String, Value> {
         "description": "Which dead letters; all members must match, `{}` means all.",
         "additionalProperties": false,
         "properties": {
-            "ids": { "type": "array", "items": { "type": "integer", "minimum": 0, "maximum": LARGEST_ID } },
+            "ids": {
+                "type": ["array", "null"],
+                "items": { "type": "integer", "minimum": 0, "maximum": LARGEST_ID },
+                "description": "One of these; an empty list means none.",
+            },
             "stage": { "type": ["string", "null"], "enum": ["decode", "time", "sql", "late", null] },
             "reason": { "type": ["string", "null"], "description": "Reasons that contain this text." },
             "result": { "type": ["string", "null"] },
@@ -103,7 +107,7 @@ pub fn ingest(info: &IngestInfo) -> (String, Value, Value) {
             "name": "Idempotency-Key",
             "in": "header",
             "description": "Makes a retry harmless: the same key with the same body is accepted once.",
-            "schema": { "type": "string", "pattern": "^[A-Za-z0-9._:-]{1,255}$" },
+            "schema": { "type": "string", "pattern": r#"^(?!""$)[!-~]([ -~]{0,253}[!-~])?$"# },
         }],
         "requestBody": {
             "required": true,

@@ -1,4 +1,4 @@
-//! Types as JSON Schema and by Spark's names.
+//! Types as JSON Schema.
 
 use arrow::datatypes::DataType;
 use manade_model::SparkType;
@@ -68,38 +68,6 @@ pub fn event_schema_of(data_type: &SparkType) -> Value {
                 fields.iter().map(|field| (field.name.clone(), event_schema_of(&field.data_type))).collect();
             json!({ "type": ["object", "null"], "properties": properties })
         }
-    }
-}
-
-/// Spark's name of a type, as `describe` shows it.
-pub fn spark_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Int8 => "tinyint".to_owned(),
-        DataType::Int16 | DataType::UInt8 => "smallint".to_owned(),
-        DataType::Int32 | DataType::UInt16 => "int".to_owned(),
-        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "bigint".to_owned(),
-        DataType::Float32 => "float".to_owned(),
-        DataType::Float64 => "double".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(_, Some(_)) => "timestamp".to_owned(),
-        DataType::Timestamp(_, None) => "timestamp_ntz".to_owned(),
-        DataType::BinaryView | DataType::Binary => "binary".to_owned(),
-        DataType::List(element) | DataType::LargeList(element) => format!("array<{}>", spark_name(element.data_type())),
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) if fields.len() == 2 => {
-                format!("map<{},{}>", spark_name(fields[0].data_type()), spark_name(fields[1].data_type()))
-            }
-            _ => "map".to_owned(),
-        },
-        DataType::Struct(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|field| format!("{}:{}", field.name(), spark_name(field.data_type()))).collect();
-            format!("struct<{}>", fields.join(","))
-        }
-        DataType::Null => "void".to_owned(),
-        _ => "string".to_owned(),
     }
 }
 

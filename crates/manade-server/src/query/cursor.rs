@@ -1,6 +1,6 @@
 //! Where a page ended: the order's values of its last row, and the row's key.
 //!
-//! Opaque to clients: base64url of a JSON array with a fingerprint of the order, the values as text, and the key.
+//! Opaque to clients: base64url of a JSON array with a fingerprint of collection and order, the values as text, and the key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,20 +27,20 @@ struct Written {
 }
 
 /// `values`: the last row's, as text.
-pub fn encode(order: &[Order], values: Vec<Option<String>>, key: &[u8]) -> String {
-    let written = Written { order: fingerprint(order), values, key: URL_SAFE_NO_PAD.encode(key) };
+pub fn encode(collection: &str, order: &[Order], values: Vec<Option<String>>, key: &[u8]) -> String {
+    let written = Written { order: fingerprint(collection, order), values, key: URL_SAFE_NO_PAD.encode(key) };
     let text = serde_json::to_vec(&written).expect("text and numbers are JSON");
     URL_SAFE_NO_PAD.encode(text)
 }
 
-pub fn decode(text: &str, order: &[Order]) -> Result<Cursor, Problem> {
+pub fn decode(text: &str, collection: &str, order: &[Order]) -> Result<Cursor, Problem> {
     let invalid = || {
         Problem::syntax("the cursor does not belong to this query")
             .with_hint("follow the Link header of the page before as it is, or start again without a cursor")
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
     let written: Written = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
-    if written.order != fingerprint(order) || written.values.len() != order.len() {
+    if written.order != fingerprint(collection, order) || written.values.len() != order.len() {
         return Err(invalid());
     }
     let mut values = Vec::with_capacity(order.len());
@@ -54,7 +54,7 @@ pub fn decode(text: &str, order: &[Order]) -> Result<Cursor, Problem> {
     Ok(Cursor { values, key: URL_SAFE_NO_PAD.decode(&written.key).map_err(|_| invalid())? })
 }
 
-/// Equal for equal orders of the same columns.
-fn fingerprint(order: &[Order]) -> u64 {
-    xxh3_64(format!("{order:?}").as_bytes())
+/// Equal for equal orders of the same columns of a collection.
+fn fingerprint(collection: &str, order: &[Order]) -> u64 {
+    xxh3_64(format!("{collection:?} {order:?}").as_bytes())
 }

@@ -1,8 +1,9 @@
 //! A query held against a collection's columns: names resolved, literals typed, ready to run.
 
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::{DataType, Fields, TimeUnit};
 use axum::http::StatusCode;
 use datafusion::scalar::ScalarValue;
+use manade_functions::spark_name;
 use manade_pipeline::collection::{CollectionInfo, CollectionKind, OutputColumn};
 
 use super::cursor::{self, Cursor};
@@ -87,6 +88,9 @@ pub struct Order {
 /// Rows of a JSON answer where the query has no limit.
 pub const DEFAULT_LIMIT: u64 = 1_000;
 
+/// What a cast to PostgreSQL's numeric gives.
+const NUMERIC: DataType = DataType::Decimal128(38, 18);
+
 /// `page`: the rows of a query without a limit, `None` for all.
 pub fn plan(query: &Query, info: &CollectionInfo, page: Option<u64>) -> Result<Plan, Problem> {
     let columns = Columns { info };
@@ -95,9 +99,9 @@ pub fn plan(query: &Query, info: &CollectionInfo, page: Option<u64>) -> Result<P
     for item in &query.order {
         let operand = columns.operand(&item.field)?;
         let nulls_first = item.nulls_first.unwrap_or(item.descending);
-        expand(operand, item.descending, nulls_first, &item.field.name, &mut order)?;
+        expand(operand, item.descending, nulls_first, &written(&item.field), &mut order)?;
     }
-    let after = query.cursor.as_deref().map(|text| cursor::decode(text, &order)).transpose()?;
+    let after = query.cursor.as_deref().map(|text| cursor::decode(text, &info.name, &order)).transpose()?;
     if after.is_some() && query.offset.is_some_and(|offset| offset > 0) {
         return Err(Problem::syntax("a cursor and an offset cannot be used together"));
     }
@@ -148,7 +152,10 @@ impl Columns<'_> {
                 }
                 Item::Field { field, cast, alias } => {
                     let operand = self.operand(field)?;
-                    let cast = cast.as_deref().map(|name| cast_named(name, &operand)).transpose()?;
+                    let (operand, cast) = match cast {
+                        Some(to) => self::cast(operand, to)?,
+                        None => (operand, None),
+                    };
                     let name = alias.clone().unwrap_or_else(|| default_name(field));
                     push(&mut output, Output { name, operand, cast });
                 }
@@ -330,6 +337,15 @@ fn map_value(entries: &DataType) -> DataType {
     }
 }
 
+/// As a query has it.
+fn written(field: &Field) -> String {
+    let steps = field.path.iter().map(|step| match step {
+        Step::Key(key) => format!("->{key}"),
+        Step::Index(at) => format!("->{at}"),
+    });
+    std::iter::once(field.name.clone()).chain(steps).collect()
+}
+
 fn unknown_column<'a>(collection: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Problem {
     let problem = Problem::new(StatusCode::BAD_REQUEST, "42703", format!("column {collection}.{name} does not exist"));
     match manade_model::closest(name, names.clone()) {
@@ -347,33 +363,62 @@ fn unknown_field(column: &str, key: &str, fields: &Fields) -> Problem {
     }
 }
 
-/// PostgreSQL's names of types that Arrow has too.
-fn cast_named(name: &str, operand: &Operand) -> Result<Cast, Problem> {
+/// Types by PostgreSQL's names, the first of which messages show. What a cast makes of a value is Spark's.
+fn cast_types() -> [(&'static [&'static str], DataType); 9] {
+    let timestamp = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+    [
+        (&["boolean", "bool"], DataType::Boolean),
+        (&["smallint", "int2"], DataType::Int16),
+        (&["integer", "int", "int4"], DataType::Int32),
+        (&["bigint", "int8"], DataType::Int64),
+        (&["real", "float4"], DataType::Float32),
+        (&["float8", "double precision", "double", "float"], DataType::Float64),
+        (&["date"], DataType::Date32),
+        (&["timestamp", "timestamp without time zone"], timestamp(None)),
+        (&["timestamptz", "timestamp with time zone"], timestamp(Some("UTC"))),
+    ]
+}
+
+/// The operand, and what is to be made of it.
+fn cast(operand: Operand, name: &str) -> Result<(Operand, Option<Cast>), Problem> {
+    let nested = operand.data_type.is_nested();
     let data_type = match name {
-        "text" | "varchar" | "character varying" | "string" => return Ok(Cast::Text),
-        "json" | "jsonb" if operand.data_type.is_nested() => operand.data_type.clone(),
-        "boolean" | "bool" => DataType::Boolean,
-        "smallint" | "int2" => DataType::Int16,
-        "integer" | "int" | "int4" => DataType::Int32,
-        "bigint" | "int8" => DataType::Int64,
-        "real" | "float4" => DataType::Float32,
-        "double precision" | "double" | "float8" | "float" => DataType::Float64,
-        "numeric" | "decimal" => DataType::Decimal128(38, 18),
-        "date" => DataType::Date32,
-        "timestamp" => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
-        "timestamptz" => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into())),
-        _ => {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "42704", format!("type \"{name}\" does not exist"))
-                .with_hint(
-                    "casts go to text, boolean, smallint, integer, bigint, real, float8, numeric, date, timestamp, timestamptz",
-                ));
-        }
+        "text" | "varchar" | "character varying" | "string" => return Ok((operand, Some(Cast::Text))),
+        // Of a nested value, its text is its JSON.
+        "json" | "jsonb" if nested => return Ok((Operand { text: false, ..operand }, None)),
+        "json" | "jsonb" => None,
+        // PostgreSQL's holds any number, so a decimal stays what it is.
+        "numeric" | "decimal" => Some(match operand.compared_type() {
+            decimal @ DataType::Decimal128(..) => decimal.clone(),
+            _ => NUMERIC,
+        }),
+        _ => match cast_types().into_iter().find(|(names, _)| names.contains(&name)) {
+            Some((_, data_type)) => Some(data_type),
+            None => {
+                let message = format!("type \"{name}\" does not exist");
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "42704", message)
+                    .with_hint(format!("casts go to text, json, numeric, {}", cast_names(|_| true).join(", "))));
+            }
+        },
     };
-    if operand.data_type.is_nested() && data_type != operand.data_type && !operand.text {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "42846", format!("a nested value cannot be cast to {name}"))
-            .with_hint("nested values can be cast to text"));
+    let from = operand.compared_type();
+    let castable = |to: &DataType| !from.is_nested() && manade_functions::castable(from, to);
+    match data_type.filter(castable) {
+        Some(to) => Ok((operand, Some(Cast::To(to)))),
+        None => {
+            let mut to = vec!["text"];
+            to.extend(nested.then_some("json"));
+            to.extend(castable(&NUMERIC).then_some("numeric"));
+            to.extend(cast_names(castable));
+            let message = format!("a value of type {} cannot be cast to {name}", spark_name(from));
+            Err(Problem::new(StatusCode::BAD_REQUEST, "42846", message)
+                .with_hint(format!("it can be cast to: {}", to.join(", "))))
+        }
     }
-    Ok(Cast::To(data_type))
+}
+
+fn cast_names(wanted: impl Fn(&DataType) -> bool) -> Vec<&'static str> {
+    cast_types().into_iter().filter(|(_, data_type)| wanted(data_type)).map(|(names, _)| names[0]).collect()
 }
 
 fn expand(
@@ -389,12 +434,15 @@ fn expand(
                 let mut path = operand.path.clone();
                 path.push(Access::Field(at));
                 let inner = Operand { path, data_type: field.data_type().clone(), ..operand };
-                expand(inner, descending, nulls_first, name, order)?;
+                expand(inner, descending, nulls_first, &format!("{name}->{}", field.name()), order)?;
             }
             Ok(())
         }
-        DataType::List(_) | DataType::LargeList(_) | DataType::Map(..) => {
+        DataType::List(_) | DataType::LargeList(_) => {
             Err(wrong_operator("an order", name).with_hint(format!("order by what is in it, as in {name}->0")))
+        }
+        DataType::Map(..) => {
+            Err(wrong_operator("an order", name).with_hint(format!("order by what is in it, as in {name}->key")))
         }
         _ => {
             order.push(Order { operand, descending, nulls_first });

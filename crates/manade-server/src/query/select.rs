@@ -76,6 +76,13 @@ pub fn order(text: &str, columns: &[&str]) -> Result<Vec<OrderItem>, Problem> {
                 "desc" if direction => item.descending = true,
                 "nullsfirst" if item.nulls_first.is_none() => item.nulls_first = Some(true),
                 "nullslast" if item.nulls_first.is_none() => item.nulls_first = Some(false),
+                "asc" | "desc" => {
+                    return Err(failed("order", text, word)
+                        .with_details(format!(
+                            "unexpected \"{word}\": a direction is said once, right behind the column"
+                        ))
+                        .with_hint("write order=column.desc.nullslast"));
+                }
                 _ => {
                     let known = ["asc", "desc", "nullsfirst", "nullslast"];
                     return Err(failed("order", text, word)

@@ -68,8 +68,14 @@ fn dead_letters_are_listed_shown_replayed_and_dropped() {
     {
         assert_eq!(send(server.address, "POST", &format!("{base}/drop"), headers, b"{}").status, 415);
     }
-    assert_eq!(post("drop", "").status, 400);
-    assert_eq!(post("drop", "{}").json(), json!({ "dropped": 2 }));
+    for body in ["", "[]", "[[3]]", "null", "\"all\"", "1"] {
+        for path in ["replay", "drop"] {
+            assert_eq!(post(path, body).status, 400, "{path} {body}");
+        }
+    }
+    assert_eq!(post("replay", r#"{"ids":[]}"#).json(), json!({ "replayed": 0, "failed": 0 }));
+    assert_eq!(post("drop", r#"{"ids":[]}"#).json(), json!({ "dropped": 0 }));
+    assert_eq!(post("drop", r#"{"ids":null}"#).json(), json!({ "dropped": 2 }));
     assert_eq!(post("drop", r#"{"ids":[7.0, 9007199254740991]}"#).json(), json!({ "dropped": 0 }));
     assert_eq!(post("drop", r#"{"ids":[7.5]}"#).status, 400);
     assert_eq!(post("drop", r#"{"ids":[9007199254740992]}"#).status, 400);

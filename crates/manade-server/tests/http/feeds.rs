@@ -113,7 +113,7 @@ fn a_row_that_changed_after_it_was_sent_comes_again() {
 fn a_position_that_is_too_old_is_gone() {
     let (server, collection) = start(CollectionKind::Keyed);
     commit(&collection, ChangeKind::Upsert, &[(0, 10)]);
-    collection.forget();
+    collection.forget(2);
     for id in ["1", "nonsense", "99"] {
         let answer = send(server.address, "GET", "/data/numbers/changes", &[("last-event-id", id)], b"");
         assert_eq!(answer.status, 410, "{id}");
@@ -121,6 +121,21 @@ fn a_position_that_is_too_old_is_gone() {
     }
     assert_eq!(get(server.address, "/data/numbers/changes?n=eq.1").status, 400);
     assert_eq!(get(server.address, "/data/none/changes").status, 404);
+}
+
+/// It cannot be told in the middle of a stream; the client learns it when it comes back.
+#[test]
+fn a_reader_that_fell_behind_is_cut_off_and_gone() {
+    for kind in [CollectionKind::Keyed, CollectionKind::Append] {
+        let (server, collection) = start(kind);
+        let mut events = Events::open(server.address, "/data/numbers/changes", &[]);
+        let (_, id, _) = events.next().unwrap();
+        collection.forget(2);
+        commit(&collection, ChangeKind::Append, &[(3, 3)]);
+        assert_eq!(events.next(), None);
+        let answer = send(server.address, "GET", "/data/numbers/changes", &[("last-event-id", &id)], b"");
+        assert_eq!(answer.status, 410, "{kind:?}");
+    }
 }
 
 #[test]

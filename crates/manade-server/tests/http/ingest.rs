@@ -65,7 +65,11 @@ fn cloud_events_are_events_and_their_retries_are_harmless() {
     let answer = post(&server, &[kind], String::from_utf8_lossy(batch).replace("\"4\"", "\"5\"").as_bytes());
     assert_eq!((answer.json(), answer.header("idempotency-replayed")), (json!({"accepted": 1}), None), "one is new");
     let other = String::from_utf8_lossy(batch).replace("\"value\":2", "\"value\":3");
-    assert_eq!(post(&server, &[kind], other.as_bytes()).status, 422);
+    let answer = post(&server, &[kind], other.as_bytes());
+    assert_eq!(answer.status, 422);
+    let problem = answer.json();
+    let message = "the CloudEvent with source \"/s\" and id \"4\" was sent before with other data";
+    assert_eq!((&problem["message"], &problem["details"]), (&json!(message), &json!("element 2")));
     assert_eq!(server.platform.ingested.lock().unwrap().len(), 4);
 }
 
@@ -104,9 +108,22 @@ fn refusals_have_their_status() {
     assert_eq!(post(&server, &[JSON, key], event).status, 202);
     assert_eq!(post(&server, &[JSON, key], event).header("idempotency-replayed"), Some("true"));
     assert_eq!(post(&server, &[JSON, key], br#"{"value":2}"#).status, 422);
-    assert_eq!(post(&server, &[JSON, ("idempotency-key", "")], event).status, 400);
+    let long = "k".repeat(255);
+    let quoted = format!("\"{long}\"");
+    for (value, status) in [("", 400), ("\"\"", 400), ("k\u{e9}", 400), ("a b~!", 202), (&quoted, 400), (&long, 202)] {
+        assert_eq!(post(&server, &[JSON, ("idempotency-key", value)], event).status, status, "{value}");
+    }
+    assert_eq!(post(&server, &[JSON, key, key], event).status, 400);
+    // One header of a CloudEvent makes the request one.
+    for name in ["ce-id", "ce-source", "ce-type"] {
+        let answer = post(&server, &[JSON, (name, "x")], event);
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("no header ce-specversion"), "{}", answer.text());
+    }
     let failures = [
-        (IngestError::InFlight, 409, None),
+        (IngestError::InFlight { event: 0 }, 409, None),
+        (IngestError::NotCsv { column: "tags".to_owned() }, 415, None),
+        (IngestError::DiskFull { retry_after: Duration::from_secs(9) }, 503, Some("9")),
         (IngestError::Full { retry_after: Duration::from_secs(7) }, 503, Some("7")),
         (IngestError::Stopped, 503, Some("5")),
         (IngestError::Failed("disk /dev/secret is full".to_owned()), 503, Some("5")),
@@ -116,5 +133,7 @@ fn refusals_have_their_status() {
         let answer = post(&server, &[JSON], event);
         assert_eq!((answer.status, answer.header("retry-after")), (status, retry_after));
         assert!(!answer.text().contains("secret"));
+        let word = if retry_after == Some("9") { "disk is full" } else { "" };
+        assert!(answer.json()["detail"].as_str().unwrap().contains(word), "{}", answer.text());
     }
 }

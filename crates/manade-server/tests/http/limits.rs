@@ -67,6 +67,8 @@ fn other_origins_may_not_write_and_read_only_where_they_are_set() {
         ask(&server, "POST", "http://app.example", &[]).header("access-control-allow-origin"),
         Some("http://app.example")
     );
+    let exposed = ask(&server, "POST", "http://app.example", &[]);
+    assert!(exposed.header("access-control-expose-headers").unwrap().contains("idempotency-replayed"));
     assert_eq!(ask(&server, "OPTIONS", "http://app.example", &preflight).status, 204);
     assert_eq!(ask(&server, "POST", "http://evil.example", &[]).status, 403);
 }
@@ -78,6 +80,38 @@ fn large_headers_are_refused() {
     assert_eq!(answer.status, 200);
     let answer = send(server.address, "GET", "/health", &[("x-large", &"x".repeat(40_000))], b"");
     assert_eq!(answer.status, 431);
+    // The client sends two of its own.
+    for (count, status) in [(98, 200), (99, 431)] {
+        let names: Vec<String> = (0..count).map(|n| format!("x-{n}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        assert_eq!(send(server.address, "GET", "/health", &many, b"").status, status, "{count}");
+    }
+}
+
+#[test]
+fn what_servers_may_understand_otherwise_is_refused() {
+    let server = Server::start(platform());
+    let check = |request: &str, status: u16| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(head(&mut BufReader::new(stream)).0, status, "{request}");
+    };
+    check("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", 200);
+    check("GET /health HTTP/1.0\r\n\r\n", 200);
+    check("GET /health HTTP/1.1\r\n\r\n", 400);
+    check("GET /health HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n", 400);
+    check("GET /health HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n", 400);
+    check("GET http://localhost/health HTTP/1.1\r\nhost: localhost\r\n\r\n", 200);
+    check("GET http://evil.example/health HTTP/1.1\r\nhost: localhost\r\n\r\n", 400);
+    let post = |encoding: &str| {
+        format!(
+            "POST /ingest/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             transfer-encoding: {encoding}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
+        )
+    };
+    check(&post("chunked"), 202);
+    check(&post("Chunked"), 202);
+    check(&post("gzip, chunked"), 501);
 }
 
 /// curl neither encodes `->` nor closes the connection between two requests.

@@ -78,10 +78,11 @@ impl Memory {
         self.moved.notify_all();
     }
 
-    pub fn forget(&self) {
+    /// Changes up to a commit are not kept, also where it is still to come.
+    pub fn forget(&self, commit: u64) {
         let mut state = self.state.lock().unwrap();
-        state.oldest = state.commit;
-        state.changes.clear();
+        state.oldest = commit;
+        state.changes.retain(|change| change.commit > commit);
     }
 }
 
@@ -241,11 +242,11 @@ impl Backend for Platform {
             return Err(failure);
         }
         let accepted = u64::from(request.accepted.count);
-        let new = |(key, hash): (String, u128), count: u64| {
+        let new = |event: usize, (key, hash): (String, u128), count: u64| {
             let mut keys = self.keys.lock().unwrap();
             match keys.get(&key) {
                 Some((known, _)) if *known == hash => Ok(0),
-                Some(_) => Err(IngestError::KeyReused),
+                Some(_) => Err(IngestError::KeyReused { event }),
                 None => {
                     keys.insert(key, (hash, count));
                     Ok(count)
@@ -254,10 +255,10 @@ impl Backend for Platform {
         };
         let added = match request.keys {
             IngestKeys::None => accepted,
-            IngestKeys::Request(key) => new((key.key, key.body_hash), accepted)?,
+            IngestKeys::Request(key) => new(0, (key.key, key.body_hash), accepted)?,
             IngestKeys::Events(keys) => {
-                let counts: Result<Vec<u64>, _> =
-                    keys.into_iter().map(|key| new((key.key, key.body_hash), 1)).collect();
+                let keys = keys.into_iter().enumerate();
+                let counts: Result<Vec<u64>, _> = keys.map(|(at, key)| new(at, (key.key, key.body_hash), 1)).collect();
                 counts?.iter().sum()
             }
         };
@@ -320,7 +321,7 @@ impl Backend for Platform {
 }
 
 fn matches(letter: &DeadLetter, filter: &DeadLetterFilter) -> bool {
-    (filter.ids.is_empty() || filter.ids.contains(&letter.id))
+    filter.ids.as_ref().is_none_or(|ids| ids.contains(&letter.id))
         && filter.stage.is_none_or(|stage| stage == letter.stage)
         && filter.reason.as_ref().is_none_or(|reason| letter.reason.contains(reason))
 }

@@ -1,10 +1,17 @@
 //! `GET /data/...`: grammar, formats, paging, freshness. Expected rows come from plain closures over the samples.
 
+use std::sync::Arc;
+
+use arrow::array::{Array, ListArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{Field, Int32Type};
 use arrow::ipc::reader::StreamReader;
+use manade_pipeline::collection::CollectionKind;
 use serde_json::{Value, json};
 
 use super::Server;
 use super::client::{Answer, get, send};
+use super::memory::Memory;
 use super::samples::{DAY, START, Sample, platform, samples};
 
 fn numbers(answer: &Answer) -> Vec<i64> {
@@ -52,6 +59,10 @@ fn filters_agree_with_a_naive_evaluation() {
         ("price=eq.2.00", |r| Some(r.price? == 200)),
         ("price=gt.1.999", |r| Some(r.price? >= 200)),
         ("price=lte.-0.5", |r| Some(r.price? <= -50)),
+        ("price=eq.2e0", |r| Some(r.price? == 200)),
+        ("price=gt.-50E-2", |r| Some(r.price? > -50)),
+        ("price=lt.1e20", |r| Some(r.price.is_some() && r.price? < i128::MAX)),
+        ("price=gt.0.05e+1", |r| Some(r.price? > 50)),
         ("text=eq.JFK", |r| Some(r.text? == "JFK")),
         ("text=eq.", |r| Some(r.text?.is_empty())),
         ("text=eq.a%2Cb", |r| Some(r.text? == "a,b")),
@@ -203,6 +214,116 @@ fn selects_columns_paths_and_casts() {
     assert_eq!(floats, json!([{"double": null}, {"double": null}]));
 }
 
+/// As Spark's CAST without ANSI mode; what it cannot cast is refused before anything is read.
+#[test]
+fn casts_are_sparks_or_refused() {
+    let mut platform = platform();
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None])]);
+    let deep = ListArray::new(
+        Arc::new(Field::new("item", lists.data_type().clone(), true)),
+        OffsetBuffer::from_lengths([1]),
+        Arc::new(lists),
+        None,
+    );
+    platform.collections.push(Memory::new("deep", CollectionKind::Keyed, vec![("deep", Arc::new(deep))]));
+    let server = Server::start(platform);
+    let refused = |what: &str| {
+        let answer = get(server.address, &format!("/data/all_types?select=x:{what}"));
+        let body = answer.json();
+        assert_eq!((answer.status, &body["code"]), (400, &json!("42846")), "{what}: {body}");
+        assert!(body["hint"].as_str().unwrap().contains("text"), "{what}: {body}");
+    };
+    // Of each column, what its value is cast to; `-`: refused.
+    let types =
+        ["boolean", "smallint", "int4", "bigint", "real", "float8", "numeric", "date", "timestamp", "timestamptz"];
+    let null = "null null null null null null null null null null";
+    let cases = [
+        (
+            "boolean",
+            "true 1 1 1 1.0 1.0 1.000000000000000000 - \"1970-01-01T00:00:00.000001\" \"1970-01-01T00:00:00.000001Z\"",
+        ),
+        (
+            "tinyint",
+            "true -128 -128 -128 -128.0 -128.0 -128.000000000000000000 - \"1969-12-31T23:57:52\" \"1969-12-31T23:57:52Z\"",
+        ),
+        ("int", "true -1 -1 -1 -1.0 -1.0 -1.000000000000000000 - \"1969-12-31T23:59:59\" \"1969-12-31T23:59:59Z\""),
+        ("decimal", "true -1 -1 -1 -1.25 -1.25 -1.250 - \"1969-12-31T23:59:58.75\" \"1969-12-31T23:59:58.75Z\""),
+        ("string", null),
+        ("plain", null),
+        ("binary", "- - - - - - - - - -"),
+        ("date", "- - - - - - - \"1969-12-31\" \"1969-12-31T00:00:00\" \"1969-12-31T00:00:00Z\""),
+        (
+            "timestamp",
+            "true -1 -1 -1 -1e-6 -1e-6 -0.000001000000000000 \"1969-12-31\" \"1969-12-31T23:59:59.999999\" \
+             \"1969-12-31T23:59:59.999999Z\"",
+        ),
+        (
+            "timestamp_ntz",
+            "true -15744 978307200 978307200 978307200.0 978307200.0 978307200.000000000000000000 \"2001-01-01\" \
+             \"2001-01-01T00:00:00\" \"2001-01-01T00:00:00Z\"",
+        ),
+        ("map", "- - - - - - - - - -"),
+        ("window", "- - - - - - - - - -"),
+        ("map->k", "true 1 1 1 1.0 1.0 1.000000000000000000 - \"1970-01-01T00:00:01\" \"1970-01-01T00:00:01Z\""),
+        (
+            "window->>start",
+            "null null null null null null null \"2001-01-01\" \"2001-01-01T00:00:00\" \"2001-01-01T00:00:00Z\"",
+        ),
+    ];
+    for (column, expected) in cases {
+        for (to, expected) in types.iter().zip(expected.split_whitespace()) {
+            let what = format!("{column}::{to}");
+            if expected == "-" {
+                refused(&what);
+                continue;
+            }
+            for format in ["json", "csv", "arrow", "parquet"] {
+                let path = format!("/data/all_types?bigint=not.is.null&select=x:{what}&format={format}");
+                let answer = get(server.address, &path);
+                assert_eq!(answer.status, 200, "{path}");
+                if format == "json" {
+                    assert_eq!(answer.text(), format!("[{{\"x\":{expected}}}]"), "{what}");
+                }
+            }
+        }
+        if !["map", "window"].contains(&column) {
+            refused(&format!("{column}::json"));
+        }
+    }
+    for (what, expected) in [
+        ("deep->0::json", "[1,null]"),
+        ("deep->>0::jsonb", "[1,null]"),
+        ("deep::json", "[[1,null]]"),
+        ("deep->>0::text", "\"[1,null]\""),
+        ("deep->0->>0::bigint", "1"),
+    ] {
+        let answer = get(server.address, &format!("/data/deep?select=x:{what}"));
+        assert_eq!(answer.text(), format!("[{{\"x\":{expected}}}]"), "{what}");
+    }
+    // No column is left out above for failing.
+    let columns = get(server.address, "/data/all_types?limit=1").json()[0].as_object().unwrap().clone();
+    for column in columns.keys() {
+        for to in types.iter().chain(&["text", "json", "varchar"]) {
+            let status = get(server.address, &format!("/data/all_types?select={column}::{to}")).status;
+            assert!([200, 400].contains(&status), "{column}::{to}: {status}");
+        }
+    }
+}
+
+#[test]
+fn a_cursor_is_of_one_collection() {
+    let server = Server::start(platform());
+    for order in ["", "&order=int"] {
+        let page = get(server.address, &format!("/data/samples?select=n&limit=2{order}"));
+        let link = page.header("link").unwrap();
+        let cursor = link.split("cursor=").nth(1).unwrap().split(['&', '>']).next().unwrap();
+        for (collection, status) in [("samples", 200), ("log", 400), ("empty", 400)] {
+            let path = format!("/data/{collection}?select=n&limit=2{order}&cursor={cursor}");
+            assert_eq!(get(server.address, &path).status, status, "{path}");
+        }
+    }
+}
+
 #[test]
 fn refuses_with_postgrests_members_and_a_hint() {
     let server = Server::start(platform());
@@ -239,7 +360,11 @@ fn refuses_with_postgrests_members_and_a_hint() {
     check("/data/samples?or=(int.eq.1", 400, "PGRST100", "or=(");
     check("/data/samples?or=int.eq.1", 400, "PGRST100", "or=(");
     check("/data/samples?order=int.dsc", 400, "PGRST100", "desc");
-    check("/data/samples?order=tags", 400, "42883", "->0");
+    check("/data/samples?order=tags", 400, "42883", "tags->0");
+    check("/data/all_types?order=map", 400, "42883", "map->key");
+    check("/data/samples?order=int.nullslast.desc", 400, "PGRST100", "desc.nullslast");
+    check("/data/samples?order=int.desc.asc", 400, "PGRST100", "desc.nullslast");
+    check("/data/samples?price=gt.1e300", 400, "22P02", "");
     check("/data/samples?limit=-1", 400, "PGRST100", "");
     check("/data/samples?offset=x", 400, "PGRST100", "");
     check("/data/samples?select=n,airports(name)", 400, "PGRST200", "SQL");
@@ -399,7 +524,7 @@ fn pages_have_every_row_once() {
 fn pages_keep_rows_that_stay_while_others_come_and_go() {
     use manade_pipeline::collection::ChangeKind;
     let server = Server::start(platform());
-    let samples_collection = std::sync::Arc::clone(&server.platform.collections[0]);
+    let samples_collection = Arc::clone(&server.platform.collections[0]);
     let gone: Vec<u64> = (0..60).step_by(4).collect();
     let mut removals = gone.iter();
     let mut added = 1_000;
@@ -455,8 +580,8 @@ fn an_export_is_streamed_from_one_commit() {
     use std::sync::Arc;
     let mut platform = platform();
     let text = arrow::array::StringViewArray::from_iter_values((0..20_000).map(|n| format!("{n:0>500}")));
-    let kind = manade_pipeline::collection::CollectionKind::Append;
-    platform.collections.push(super::memory::Memory::new("long", kind, vec![("text", Arc::new(text))]));
+    let kind = CollectionKind::Append;
+    platform.collections.push(Memory::new("long", kind, vec![("text", Arc::new(text))]));
     let server = Server::start(platform);
     let ndjson = get(server.address, "/data/long?format=ndjson");
     assert_eq!(ndjson.header("transfer-encoding"), Some("chunked"));

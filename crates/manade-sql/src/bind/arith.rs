@@ -46,7 +46,7 @@ impl Binder<'_> {
         if from == target {
             return Ok(typed);
         }
-        if !castable(from, target) {
+        if !manade_functions::castable(from, target) {
             let message = format!("{} cannot be cast to {}", a(from), spark_name(target));
             return Err(self.refuse_plain(at, message));
         }
@@ -171,19 +171,4 @@ pub fn plain_cast(expr: Expr, target: &DataType) -> Expr {
         return lit(value);
     }
     Expr::Cast(Cast::new(Box::new(expr), target.clone()))
-}
-
-fn castable(from: &DataType, target: &DataType) -> bool {
-    match (from, target) {
-        (DataType::Interval(_) | DataType::Duration(_), _) => is_string(target),
-        (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), target) => {
-            is_string(target) || std::mem::discriminant(from) == std::mem::discriminant(target)
-        }
-        (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
-        (DataType::Date32, target) => is_string(target) || target.is_temporal(),
-        (DataType::BinaryView, target) => is_string(target),
-        (from, DataType::BinaryView) => is_string(from) || from.is_integer(),
-        (from, DataType::Date32) => is_string(from) || from.is_temporal(),
-        _ => true,
-    }
 }

@@ -32,13 +32,14 @@ pub struct Keys {
 const CARRIED: usize = 56;
 
 impl Keys {
-    pub fn find(&self, key: &IdempotencyKey) -> Result<Option<Known>, AppendError> {
+    /// `entry`: whose key it is, for an error.
+    pub fn find(&self, key: &IdempotencyKey, entry: usize) -> Result<Option<Known>, AppendError> {
         let (key, hash) = hashes(key);
         match (self.known.get(&key), self.in_flight.get(&key)) {
             (Some(known), _) if known.hash == hash => Ok(Some(*known)),
-            (None, Some(other)) if *other == hash => Err(AppendError::InFlight),
+            (None, Some(other)) if *other == hash => Err(AppendError::InFlight { entry }),
             (None, None) => Ok(None),
-            _ => Err(AppendError::KeyReused),
+            _ => Err(AppendError::KeyReused { entry }),
         }
     }
 

@@ -97,11 +97,11 @@ fn a_key_is_accepted_once() {
     assert!(!first.replayed);
     let again = Appended { replayed: true, ..first };
     assert_eq!(put(&log, keyed(1, "a", 7)), again);
-    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused { entry: 0 })));
     drop(log);
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     assert_eq!(put(&log, keyed(1, "a", 7)), again, "known after reopening");
-    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused { entry: 0 })));
     assert_eq!(all(&log, 0).len(), 1);
 }
 
@@ -119,9 +119,9 @@ fn entries_of_a_request_are_known_one_by_one() {
     assert_eq!(put(of(&["c", "a", "a"])), (4, true), "none is new");
     assert_eq!(all(&log, 0).len(), 3);
     let reused = [of(&["d"]), vec![keyed(1, "a", 8)]].concat();
-    assert!(matches!(log.append(reused), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(reused), Err(AppendError::KeyReused { entry: 1 })));
     let twice = [of(&["d"]), vec![keyed(1, "d", 8)]].concat();
-    assert!(matches!(log.append(twice), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(twice), Err(AppendError::KeyReused { entry: 1 })));
     assert_eq!(all(&log, 0).len(), 3, "all or none");
 }
 
@@ -131,8 +131,8 @@ fn a_key_in_flight_is_told() {
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     let writing = log.owner.inner.log.lock();
     let ticket = log.append(vec![keyed(1, "a", 7)]).unwrap();
-    assert!(matches!(log.append(vec![keyed(1, "a", 7)]), Err(AppendError::InFlight)));
-    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused)));
+    assert!(matches!(log.append(vec![keyed(1, "a", 7)]), Err(AppendError::InFlight { entry: 0 })));
+    assert!(matches!(log.append(vec![keyed(1, "a", 8)]), Err(AppendError::KeyReused { entry: 0 })));
     drop(writing);
     assert!(!block_on(ticket).unwrap().replayed);
 }

@@ -1,8 +1,13 @@
 //! The writing thread and what is dropped.
 
+use std::time::Duration;
+
 use super::keys::{Known, hashes};
-use super::{Appended, Body, EntryRecord, Inner, Queued, failure};
+use super::{Appended, Body, EntryRecord, Inner, Queued, State, Trouble, failure};
 use crate::error::CommitError;
+
+/// How often is tried whether the disk takes events again.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// Bytes and entries that a frame takes at most (one entry may be larger).
 const FRAME_BYTES: u64 = 16 << 20;
@@ -29,7 +34,17 @@ impl Inner {
     fn next_batch(&self) -> Vec<Queued> {
         let mut state = self.state.lock();
         while state.queue.is_empty() && !state.closed {
-            self.work.wait(&mut state);
+            match state.trouble.as_ref().map(|trouble| trouble.bytes) {
+                None => self.work.wait(&mut state),
+                // Who was told to come back may wait to hear that there is room again.
+                Some(bytes) if self.work.wait_for(&mut state, PROBE).timed_out() => {
+                    drop(state);
+                    let probed = self.log.lock().probe(bytes);
+                    state = self.state.lock();
+                    state.went(probed.as_ref().err(), bytes);
+                }
+                Some(_) => {}
+            }
         }
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -44,8 +59,10 @@ impl Inner {
 
     fn write(&self, batch: Vec<Queued>) {
         let bytes: u64 = batch.iter().map(|queued| queued.entry.bytes()).sum();
-        let outcome = self.append(&batch).map_err(|error| failure(&error));
+        let outcome = self.append(&batch);
         let mut state = self.state.lock();
+        state.went(outcome.as_ref().err(), bytes);
+        let outcome = outcome.map_err(|error| failure(&error));
         state.queued_bytes -= bytes;
         for queued in &batch {
             if let Some(key) = &queued.entry.key {
@@ -144,5 +161,27 @@ impl Inner {
             state.parts.pop_front();
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// Notes how writing so many bytes went; the log is told of what has changed by that, once.
+    fn went(&mut self, error: Option<&CommitError>, bytes: u64) {
+        let reason = error.map(describe);
+        if self.trouble.as_ref().map(|trouble| &trouble.reason) != reason.as_ref() {
+            match &reason {
+                Some(reason) => tracing::error!("{reason}; no events are accepted until it can be written"),
+                None => tracing::info!("the disk can be written: events are accepted again"),
+            }
+        }
+        self.trouble = reason.map(|reason| Trouble { reason, bytes });
+    }
+}
+
+/// With its cause.
+pub fn describe(error: &CommitError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

@@ -55,7 +55,7 @@ fn other_folders_are_refused() {
                 std::fs::create_dir(path).unwrap();
                 std::fs::write(path.join(FORMAT_FILE), r#"{"format": "#).unwrap();
             },
-            |error| matches!(error, OpenError::Damaged { .. }),
+            |error| matches!(error, OpenError::Format { .. }),
         ),
         (
             "below a file",

@@ -182,11 +182,19 @@ fn check_changes(snapshot: &Snapshot, since: u64, before: &Keyed, now: &Keyed) {
     assert_eq!(&rows, now, "changes since {since}");
 }
 
-/// `appended`: the commit of each row that is kept.
-fn check_appended(snapshot: &Snapshot, appended: &BTreeMap<u64, u64>) {
-    for since in (0..=snapshot.commit()).step_by(1 + snapshot.commit() as usize / 50) {
+/// `appended`: the commit of each row that is kept; `dropped`: the newest commit that wrote one which is not.
+fn check_appended(snapshot: &Snapshot, appended: &BTreeMap<u64, u64>, dropped: u64) {
+    for since in (0..=snapshot.commit()).step_by(1 + snapshot.commit() as usize / 50).chain([dropped]) {
         let mut found = Vec::new();
-        for changed in snapshot.changes(since).unwrap() {
+        let changes = match snapshot.changes(since) {
+            Err(SnapshotError::TooOld { oldest }) => {
+                assert!(since < dropped && oldest == dropped, "since {since} of {oldest}, {dropped}");
+                continue;
+            }
+            changes => changes.unwrap(),
+        };
+        assert!(since >= dropped, "{since} is before {dropped}");
+        for changed in changes {
             let Changed { commit, kind, rows } = changed.unwrap();
             assert_eq!(kind, ChangedKind::Append);
             found.extend(rows.column(1).as_primitive::<UInt64Type>().values().iter().map(|id| (*id, commit)));
@@ -194,6 +202,13 @@ fn check_appended(snapshot: &Snapshot, appended: &BTreeMap<u64, u64>) {
         let expected: Vec<_> = appended.iter().map(|(id, commit)| (*id, *commit)).filter(|row| row.1 > since).collect();
         assert_eq!(found, expected, "changes since {since}");
     }
+}
+
+/// Leaves the rows that are kept; the newest commit of the others.
+fn forget(appended: &mut BTreeMap<u64, u64>, model: &Model) -> u64 {
+    let dropped = appended.iter().filter(|(id, _)| !model.rows.contains_key(id)).map(|(_, commit)| *commit).max();
+    appended.retain(|id, _| model.rows.contains_key(id));
+    dropped.unwrap_or_default()
 }
 
 fn check_lookups(snapshot: &Snapshot, rows: &Keyed) {
@@ -267,8 +282,8 @@ proptest! {
             check_changes(&snapshot, since as u64, before, &model.keyed);
         }
         check_lookups(&snapshot, &model.keyed);
-        appended.retain(|id, _| model.rows.contains_key(id));
-        check_appended(&reader.snapshot("rows").unwrap(), &appended);
+        let dropped = forget(&mut appended, &model);
+        check_appended(&reader.snapshot("rows").unwrap(), &appended, dropped);
         for (snapshot, rows) in held {
             prop_assert_eq!(&read_keyed(&snapshot).unwrap(), &rows);
             check_lookups(&snapshot, &rows);
@@ -686,16 +701,19 @@ fn a_trickle_of_appended_rows_is_joined() {
     // 5000 is 1, 14 and 8 in base 64.
     assert_eq!(held.scan().count(), 1 + 14 + 8);
     assert!(store.bytes() < 512 << 10, "what was joined is left behind: {} bytes", store.bytes());
-    check_appended(&held, &appended);
+    check_appended(&held, &appended, 0);
     drop(store);
-    let mut store = Store::open(dir.path(), options).unwrap();
+    let mut store = Store::open(dir.path(), options.clone()).unwrap();
     assert_eq!(read(&store.reader()).unwrap(), model);
-    check_appended(&store.reader().snapshot("rows").unwrap(), &appended);
+    check_appended(&store.reader().snapshot("rows").unwrap(), &appended, 0);
     // Expired rows go from the middle of a chunk as well.
     model.rows.retain(|id, _| *id >= 4000);
     commit(&mut store, vec![("rows", Change::Expire { before_row: 4000 })]);
-    appended.retain(|id, _| *id >= 4000);
-    check_appended(&store.reader().snapshot("rows").unwrap(), &appended);
+    let dropped = forget(&mut appended, &model);
+    check_appended(&store.reader().snapshot("rows").unwrap(), &appended, dropped);
+    drop(store);
+    let store = Store::open(dir.path(), options).unwrap();
+    check_appended(&store.reader().snapshot("rows").unwrap(), &appended, dropped);
     assert_eq!(read_rows(&held).unwrap().len(), 5000, "a snapshot never changes");
 }
 

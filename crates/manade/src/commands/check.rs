@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use manade_functions::spark_name;
 use manade_model::{Emit, EventSchema, Source};
 use manade_pipeline::plan::{Plan, PlannedResult};
 use manade_run::inferred_schema;
-use manade_server::spark_name;
 
 use super::{data_folder, platform_failure, report_findings};
 use crate::args::Check;

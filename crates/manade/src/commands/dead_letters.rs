@@ -160,7 +160,7 @@ fn path(pipeline: &str) -> String {
 
 fn body(filter: &Filter) -> Value {
     json!({
-        "ids": filter.ids,
+        "ids": (!filter.ids.is_empty()).then_some(&filter.ids),
         "stage": filter.stage.map(Stage::word),
         "reason": filter.reason,
         "result": filter.result,

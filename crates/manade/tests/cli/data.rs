@@ -152,6 +152,8 @@ fn a_damaged_store_is_shown_and_reset() {
     );
     let status = place.run(&["status"]);
     assert!(status.contains("clicks is failed") && status.contains("damaged"), "{status}");
+    let rows = place.run(&["data", "large"]);
+    assert!(rows.contains("clicks") && rows.contains("damaged") && !rows.contains("no collection is called"), "{rows}");
     // The others are not.
     assert!(place.run(&["data", "kinds"]).contains("click"));
     let one = place.run(&["reset", "clicks", "by_kind", "--yes"]);
@@ -169,6 +171,48 @@ spec:
   events: { schema: { a: int } }
   results: [{ name: all_pushed, sql: SELECT a FROM events }]
 ";
+
+/// A backup on a read-only disk is read.
+#[test]
+fn a_folder_that_cannot_be_written_is_read() {
+    let place = Place::with_data();
+    let expected = ["data by_kind --order kind", "status", "dead-letters list clicks"]
+        .map(|command| (command, place.run(&command.split(' ').collect::<Vec<_>>())));
+    let mount = "mount --bind .manade .manade && mount -o remount,ro,bind .manade";
+    let read_only = |command: &str| {
+        let mut shell = place.command(&[]);
+        let script = format!("{mount} && exec \"$0\" {command}");
+        let program = shell.get_program().to_owned();
+        shell = std::process::Command::new("unshare");
+        shell.args(["--mount", "--map-root-user", "sh", "-c", &script]).arg(program).current_dir(place.path(""));
+        shell.env_remove("MANADE_URL").env("COLUMNS", "100").env("NO_COLOR", "1");
+        shell.output().expect("util-linux has unshare")
+    };
+    if !read_only("--version").status.success() {
+        eprintln!("not tested: this machine lets nobody mount folders");
+        return;
+    }
+    for (command, expected) in expected {
+        assert_eq!(place.normal(&shown(&read_only(command))), expected, "{command}");
+    }
+    let refused = shown(&read_only("dead-letters drop clicks --yes"));
+    assert!(refused.contains("cannot be written"), "{refused}");
+}
+
+/// Nothing is reset in a folder whose format is not known, so that is not what is advised.
+#[test]
+fn a_damaged_format_is_mended_by_that_of_a_backup() {
+    let place = Place::with_data();
+    assert!(place.run(&["data", "backup", "copy"]).starts_with("exit: 0"));
+    place.write(".manade/FORMAT", "{\"form");
+    for command in [&["status"][..], &["data", "large"], &["up", "--once"], &["reset", "clicks", "--yes"]] {
+        let refused = place.run(command);
+        assert!(refused.starts_with("exit: 1") && refused.contains("the one of a backup"), "{refused}");
+        assert!(!refused.contains("manade reset"), "{refused}");
+    }
+    fs::copy(place.path("copy/FORMAT"), place.path(".manade/FORMAT")).expect("copied");
+    assert!(place.run(&["data", "large"]).starts_with("exit: 0"));
+}
 
 #[test]
 fn a_damaged_event_log_is_shown_and_reset() {

@@ -47,7 +47,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "manade-server",
-        uses: &["manade-model", "manade-events", "manade-sql", "manade-pipeline", "manade-run"],
+        uses: &["manade-model", "manade-events", "manade-functions", "manade-sql", "manade-pipeline", "manade-run"],
         bans: &[&["ureq", "reqwest"], KUBERNETES, BINARY],
     },
     Layer {
