@@ -23,9 +23,9 @@ mod scan;
 mod schema;
 
 pub use chunk::{Chunk, DeadRecord, DecodeStage, Decoded, RecordSpan};
-pub use decoder::{Decoder, DecoderError, DecoderOptions, Format};
+pub use decoder::{Decoder, DecoderError, DecoderOptions, Format, column_name};
 pub use framer::{Cut, FrameError, Framer, FramerState, Oversize};
-pub use infer::{InferError, infer};
+pub use infer::{InferError, Inferred, infer};
 pub use json::MAX_DEPTH;
 pub use schema::{META_COLUMN, arrow_schema, arrow_type};
 

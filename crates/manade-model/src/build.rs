@@ -110,7 +110,7 @@ fn events(
         reading.error(mark, "an http source needs `events.schema`".to_owned(), Some(hint.to_owned()));
     }
     let is_whole = columns.as_ref().map_or(events.is_sound("schema") && !events.has("schema"), |c| c.is_whole);
-    let schema = columns.map(|columns| columns.schema);
+    let (schema, column_places) = columns.map_or((None, Vec::new()), |columns| (Some(columns.schema), columns.places));
     let is_inferred = schema.is_none() && is_whole && (spec.has("events") || spec.is_sound("events"));
     if schema.is_none() && !(is_inferred && can_be_inferred(spec, source)) {
         unread.relations.insert("events".to_owned());
@@ -129,6 +129,7 @@ fn events(
     }
     let events = Events {
         schema,
+        column_places,
         time,
         time_place,
         lateness: events.duration("lateness").unwrap_or_default(),
@@ -257,6 +258,7 @@ fn result(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<ResultSpec> 
         description: object.text("description").map(|text| text.trim().to_owned()),
         sql: sql.clone(),
         retain: object.get("retain").map(retain).unwrap_or_default(),
+        emit_place: object.key_mark("emit").map_or_else(|| place.clone(), |mark| reading.place(mark)),
         emit: if object.choice("emit") == Some("final") { Emit::Final } else { Emit::Updates },
         sinks,
         index,

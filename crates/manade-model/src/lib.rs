@@ -29,7 +29,7 @@ pub use finding::{Finding, Place, Severity};
 pub use json_schema::json_schema;
 pub use pipeline::{
     CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, Name, Pipeline,
-    PipelineTest, Platform, ResultSpec, Retain, Sink, Source, Sql, Start, Table, Unread,
+    PipelineTest, Platform, ResultSpec, Retain, RowColumn, Sink, Source, Sql, Start, Table, Unread,
 };
 pub use types::{Field, SparkType, TimeFormat};
 

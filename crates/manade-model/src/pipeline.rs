@@ -101,6 +101,8 @@ pub struct HttpSource {
 pub struct Events {
     /// `None`: inferred from the first events.
     pub schema: Option<EventSchema>,
+    /// Where each column of a written schema stands.
+    pub column_places: Vec<(String, Place)>,
     /// The column or nested path (`a.b`) with the event time; `None`: arrival time.
     pub time: Option<Vec<String>>,
     /// Of `events.time`.
@@ -147,6 +149,8 @@ pub struct ResultSpec {
     pub sql: Sql,
     pub retain: Retain,
     pub emit: Emit,
+    /// Of `emit`, or of the name where it is not written.
+    pub emit_place: Place,
     pub sinks: Vec<Sink>,
     /// Columns whose equality filters are to be fast; checked against the query's columns by the SQL compiler.
     pub index: Vec<(String, Place)>,
@@ -213,6 +217,19 @@ pub struct PipelineTest {
     pub tables: Vec<(Name, Vec<Map<String, Value>>)>,
     /// Rows by result; only the columns that a row lists are compared.
     pub expect: Vec<(Name, Vec<Map<String, Value>>)>,
+    /// Columns that rows of `tables` list whose schema is not written, for who infers it.
+    pub table_columns: Vec<RowColumn>,
+    /// Columns that rows of `expect` list, for who compiles the SQL.
+    pub expected_columns: Vec<RowColumn>,
+    pub place: Place,
+}
+
+/// A column that a test's rows name, where it first stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowColumn {
+    /// The table or result.
+    pub of: Name,
+    pub column: String,
     pub place: Place,
 }
 
@@ -262,11 +279,13 @@ impl Pipeline {
             file.place = nowhere.clone();
         }
         pipeline.events.time_place = nowhere.clone();
+        pipeline.events.column_places.clear();
         for table in &mut pipeline.tables {
             table.place = nowhere.clone();
         }
         for result in &mut pipeline.results {
             result.place = nowhere.clone();
+            result.emit_place = nowhere.clone();
             result.sql = Sql { text: result.sql.text.clone(), place: nowhere.clone(), lines: Vec::new() };
             for (_, place) in &mut result.index {
                 *place = nowhere.clone();

@@ -15,7 +15,7 @@ use crate::finding::{Finding, Place};
 use crate::pipeline::{Name, Sql};
 use crate::shape::{self, Key, Kind, Shape, Written};
 use crate::types::{Field, SparkType};
-use crate::yaml::{Entry, Mark, Node, Value};
+use crate::yaml::{Entry, MERGE, Mark, Node, Value};
 
 /// Reads the nodes of one file and gathers what is wrong with them.
 pub(crate) struct Reading<'a> {
@@ -131,7 +131,8 @@ impl<'a> Reading<'a> {
 
     pub(crate) fn object(&mut self, shape: &'static Shape, entries: &'a [Entry], owner: Owner<'_>) -> Object<'a> {
         let mut object = Object::empty();
-        for entry in entries {
+        let is_merged = self.is_merged(entries);
+        for entry in entries.iter().filter(|entry| entry.key != MERGE) {
             let Some(key) = shape.key(&entry.key) else {
                 object.unsound.extend(self.unknown_key(shape, entry, owner));
                 continue;
@@ -153,6 +154,10 @@ impl<'a> Reading<'a> {
             if !is_missing(&key, &object) {
                 continue;
             }
+            if is_merged {
+                object.unsound.push(key.name);
+                continue;
+            }
             let hint = match (key.kind, key.examples) {
                 (Kind::Choice([(only, _)]), _) => Some(format!("write `{}: {only}`", key.name)),
                 (_, [first, ..]) => Some(format!("write it like `{}: {first}`", key.name)),
@@ -165,6 +170,13 @@ impl<'a> Reading<'a> {
             self.written(shape, entries, owner);
         }
         object
+    }
+
+    /// Whether a merge key is among them: then the mapping is not sound. It was reported with what is wrong with the YAML.
+    fn is_merged(&mut self, entries: &[Entry]) -> bool {
+        let is_merged = entries.iter().any(|entry| entry.key == MERGE);
+        self.errors += usize::from(is_merged);
+        is_merged
     }
 
     /// What paths in the file are relative to.
@@ -209,8 +221,9 @@ impl<'a> Reading<'a> {
     }
 
     fn map(&mut self, kind: Kind, entries: &'a [Entry]) -> Vec<(&'a str, Mark, Item<'a>)> {
+        self.is_merged(entries);
         let mut items = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| entry.key != MERGE) {
             match self.read(&entry.node, kind, Owner::key(&entry.key, entry.mark)) {
                 Some(item) => items.push((entry.key.as_str(), entry.mark, item)),
                 None => _ = self.broken.insert(entry.key.to_lowercase()),

@@ -216,6 +216,27 @@ fn wrong_schemas() {
     check("schema:\n  a: { typ: int }\n", &[(2, 12, "did you mean `type`?")]);
 }
 
+/// JSON has no other keys than strings.
+#[test]
+fn keys_of_maps() {
+    let message = "the keys of a map are strings in JSON, not int\n  hint: write `map<string, ...>`";
+    check_in(
+        "events",
+        "schema:\n  a: map<int,string>\n  b: { type: \"array<map<int,string>>\" }\n  c: { type: map, key: int, value: string }\n  \
+         d: map<string,map<string,int>>\n",
+        &[(2, 10, message), (3, 18, message), (4, 28, message)],
+    );
+    check_in("events", "schema: \"a int, b struct<c:map<int,int>>\"\n", &[(1, 13, message)]);
+}
+
+/// What may come by a merge key is not called missing.
+#[test]
+fn merge_keys() {
+    let message = "merge keys (`<<`) are not supported";
+    check_in("spec", "tables:\n  - { <<: { file: { path: x.csv } }, name: t }\n", &[(2, 9, message)]);
+    check_in("events", "schema: { <<: { a: int }, b: int }\ntime: a\n", &[(1, 15, message)]);
+}
+
 #[test]
 fn event_times() {
     let time = |lines: &str| checked_pipeline(&pipeline_with("events", lines)).events.time.unwrap();

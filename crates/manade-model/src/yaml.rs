@@ -138,6 +138,9 @@ impl Items {
     }
 }
 
+/// Stands among a mapping's keys in place of a merge key, which was reported: other keys may be meant to come by it.
+pub(crate) const MERGE: &str = "<<";
+
 enum Key {
     Text(String, Mark),
     /// Reported; its value is left out.
@@ -229,10 +232,11 @@ impl Reader {
     fn key(&mut self, lines: &mut HashMap<String, usize>, node: Node) -> Key {
         let mark = node.mark;
         let (message, hint) = match node.value {
-            Value::Scalar(Scalar { text, style: Style::Plain, .. }) if text == "<<" => (
-                "merge keys (`<<`) are not supported".to_owned(),
-                "write the keys out, or give the whole value an anchor and use its alias",
-            ),
+            Value::Scalar(Scalar { text, .. }) if text == MERGE => {
+                let hint = "write the keys out, or give the whole value an anchor and use its alias";
+                self.problem(mark, format!("merge keys (`{MERGE}`) are not supported"), Some(hint));
+                return Key::Text(text, mark);
+            }
             Value::Scalar(Scalar { text, .. }) if text.is_empty() => {
                 ("a key is empty".to_owned(), "write a name before the `:`")
             }

@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use manade_model::{Emit, EventSchema, Finding, Source, Start};
+use manade_events::arrow_type;
+use manade_model::{Emit, EventSchema, Finding, Place, Source, Start};
 use manade_sql::{Input, Stage};
 use manade_store::{Change, Commit, EventBounds, EventLog, Memory, OpenError, Store, StoreOptions};
 use parking_lot::Mutex;
@@ -18,8 +19,8 @@ use crate::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::engine::{Command, Engine, ReplayAnswer, fill};
 use crate::job::{Done, Job};
-use crate::plan::{Decoders, Plan};
-use crate::progress::{EventClock, Lane, Position, Progress, ResultProgress};
+use crate::plan::{Decoders, Plan, PlannedResult};
+use crate::progress::{Definition, EventClock, Lane, Position, Progress, ResultProgress};
 use crate::reading::{Reading, describe};
 use crate::sequencer::{Sequencer, TurnKeeper};
 use crate::source::discover::{SelectError, Selection};
@@ -181,6 +182,18 @@ impl Stored {
         }
         progress.parked.retain(|lane| !lane.results.is_empty());
         self.write(progress, changes)
+    }
+
+    /// Marks all results as removed: the pipeline itself is no longer in the platform. Should it come back, they go on.
+    pub fn leave(&mut self) -> Result<(), StoredError> {
+        if self.progress.results.values().all(|of| of.removed) {
+            return Ok(());
+        }
+        let mut progress = self.progress.clone();
+        for of in progress.results.values_mut() {
+            of.removed = true;
+        }
+        self.write(progress, Vec::new())
     }
 
     /// A result and those that read its rows, directly or not.
@@ -607,7 +620,7 @@ fn keep_closed(plan: &Plan, progress: &mut Progress) {
 }
 
 /// A result that reads an earlier one goes along with it.
-fn lane_read_by(result: &crate::plan::PlannedResult, lanes: &[Lane]) -> Option<usize> {
+fn lane_read_by(result: &PlannedResult, lanes: &[Lane]) -> Option<usize> {
     let Input::Result(from) = &result.query.input else { return None };
     lanes.iter().position(|lane| lane.results.contains(from))
 }
@@ -651,7 +664,7 @@ fn misfits(plan: &Plan, progress: &Progress) -> Vec<Finding> {
     findings
 }
 
-fn misfit(plan: &Plan, result: &crate::plan::PlannedResult, progress: &Progress) -> Option<Finding> {
+fn misfit(plan: &Plan, result: &PlannedResult, progress: &Progress) -> Option<Finding> {
     let stored = progress.results.get(result.spec.name.as_str())?;
     let appends = matches!(result.query.stage, Stage::Rows) || result.definition.emit == Emit::Final;
     let before = crate::plan::recompile(&stored.definition);
@@ -661,9 +674,48 @@ fn misfit(plan: &Plan, result: &crate::plan::PlannedResult, progress: &Progress)
         return None;
     }
     let (name, pipeline) = (&result.spec.name, &plan.pipeline.name);
-    let message = format!("the SQL of `{name}` has changed and what is stored of it does not fit any more");
+    let (place, what) = what_changed(plan, result, &stored.definition);
+    let message = format!("{what}, and what is stored of `{name}` does not fit any more");
     let hint = format!("give the result a new name, or start it over with `manade reset {pipeline} {name}`");
-    Some(Finding::error(result.spec.sql.place.clone(), message).with_hint(hint))
+    Some(Finding::error(place, message).with_hint(hint))
+}
+
+/// Since the definition was stored, and where it stands.
+fn what_changed(plan: &Plan, result: &PlannedResult, before: &Definition) -> (Place, String) {
+    let (spec, now) = (&result.spec, &result.definition);
+    let name = &spec.name;
+    if before.emit != now.emit {
+        return (spec.emit_place.clone(), format!("`emit` of `{name}` has changed"));
+    }
+    if before.sql != now.sql {
+        return (spec.sql.place.clone(), format!("the SQL of `{name}` has changed"));
+    }
+    if before.limit != now.limit {
+        return (spec.place.clone(), format!("`limit` of `{name}` has changed"));
+    }
+    let of_events = result.query.reads.iter().filter(|_| result.query.input == Input::Events);
+    let retyped = of_events.into_iter().find_map(|path| {
+        let (old, new) = (before.events.at(path)?, now.events.at(path)?);
+        (arrow_type(&old.data_type) != arrow_type(&new.data_type)).then_some((path, old, new))
+    });
+    if let Some((path, old, new)) = retyped {
+        let places = &plan.pipeline.events.column_places;
+        let place = places.iter().find(|(column, _)| Some(column.to_lowercase()) == path.first().cloned());
+        let place = place.map_or_else(|| spec.sql.place.clone(), |(_, place)| place.clone());
+        let (old, new) = (&old.data_type, &new.data_type);
+        return (place, format!("the type of column `{}` has changed from {old} to {new}", path.join(".")));
+    }
+    if before.time != now.time {
+        return (plan.pipeline.events.time_place.clone(), "the event time has changed".to_owned());
+    }
+    for (table, schema) in &before.tables {
+        if now.tables.iter().any(|(other, now)| other == table && now != schema) {
+            let place = plan.pipeline.tables.iter().find(|known| known.name.as_str() == table);
+            let place = place.map_or_else(|| spec.sql.place.clone(), |table| table.place.clone());
+            return (place, format!("the schema of table `{table}` has changed"));
+        }
+    }
+    (spec.sql.place.clone(), format!("what `{name}` reads has changed"))
 }
 
 fn lanes_of(plan: &Plan, progress: &Progress) -> Vec<Vec<usize>> {
@@ -672,7 +724,7 @@ fn lanes_of(plan: &Plan, progress: &Progress) -> Vec<Vec<usize>> {
 }
 
 impl ResultProgress {
-    fn new(result: &crate::plan::PlannedResult, lateness: i64, first_letter: u64) -> Self {
+    fn new(result: &PlannedResult, lateness: i64, first_letter: u64) -> Self {
         Self {
             counters: crate::status::ResultCounters::default(),
             definition: result.definition.clone(),

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use manade_events::{Decoder, DecoderOptions, arrow_schema};
+use manade_events::{Decoder, DecoderOptions, InferError, Inferred, arrow_schema};
 use manade_model::{
-    Draft, EventSchema, FileFormat, Finding, Pipeline, Place, ResultSpec, Severity, Source, SparkType, Sql, Start,
-    Unread,
+    Draft, EventSchema, FileFormat, Finding, Pipeline, Place, ResultSpec, RowColumn, Severity, Source, SparkType, Sql,
+    Start, Unread,
 };
 use manade_sql::{Catalog, Input, Query, Stage, Upstream};
 
 use crate::collection::CollectionInfo;
+use crate::lookup::is_indexable;
 use crate::progress::Definition;
 use crate::source::RecordFormat;
 use crate::source::discover::Selection;
@@ -77,6 +78,7 @@ fn compile(pipeline: &Pipeline, fixed: Option<&EventSchema>, mut unread: Unread)
     }
     let schema = schema.unwrap_or(EventSchema { fields: Vec::new() });
     let results = results(pipeline, &schema, &tables, unread, &mut findings);
+    check_tests(pipeline, &tables, &results, &mut findings);
     let failed = findings.iter().any(|f| f.severity == Severity::Error);
     let meta = matches!(pipeline.source, Source::Http(_));
     let plan = Plan { pipeline: pipeline.clone(), schema, inferred, meta, results, tables };
@@ -94,6 +96,7 @@ pub fn recompile(definition: &Definition) -> Result<Query, Vec<Finding>> {
         time: definition.time.clone(),
         tables,
         upstream,
+        later: Vec::new(),
     };
     manade_sql::compile(&spec_of(definition), &catalog)
 }
@@ -185,7 +188,7 @@ fn results(
 ) -> Vec<PlannedResult> {
     let meta = matches!(pipeline.source, Source::Http(_));
     let mut planned: Vec<PlannedResult> = Vec::new();
-    for spec in &pipeline.results {
+    for (at, spec) in pipeline.results.iter().enumerate() {
         let is_known = |name: &str| {
             name == "events"
                 || tables.iter().any(|table| table.name == name)
@@ -201,10 +204,12 @@ fn results(
             time: pipeline.events.time.clone(),
             tables: tables.iter().map(|t| (t.name.clone(), arrow_schema(&t.schema))).collect(),
             upstream,
+            later: pipeline.results.iter().skip(at + 1).map(|result| result.name.to_string()).collect(),
         };
         match manade_sql::compile(spec, &catalog) {
             Ok(query) => {
                 findings.extend(query.notes.iter().cloned());
+                findings.extend(vain_indexes(spec, &query));
                 let definition = define(spec, schema, pipeline, tables, &query, &planned);
                 planned.push(PlannedResult { spec: spec.clone(), definition, query: Arc::new(query) });
             }
@@ -215,6 +220,24 @@ fn results(
         }
     }
     planned
+}
+
+/// Columns under `index` that are not indexed.
+fn vain_indexes(spec: &ResultSpec, query: &Query) -> Vec<Finding> {
+    let is_top = matches!(&query.stage, Stage::Groups(groups) if groups.top.is_some());
+    let mut notes = Vec::new();
+    for (name, place) in &spec.index {
+        let column = query.columns.iter().find(|column| column.name.to_lowercase() == name.to_lowercase());
+        let why = match column {
+            Some(_) if is_top => "a top-N result is not indexed",
+            Some(column) if column.data_type.is_nested() => "nested columns are not indexed",
+            Some(column) if !is_indexable(&column.data_type) => "floating-point columns are not indexed",
+            _ => continue,
+        };
+        let note = Finding::note(place.clone(), format!("`index` has no effect on `{name}`: {why}"));
+        notes.push(note.with_hint("leave it out: filters on it read all rows"));
+    }
+    notes
 }
 
 /// Whether errors of the query would only follow from others. One that is no SQL names nothing.
@@ -293,6 +316,7 @@ fn spec_of(definition: &Definition) -> ResultSpec {
         sql: Sql { text: definition.sql.clone(), place: place.clone(), lines: Vec::new() },
         retain: definition.retain,
         emit: definition.emit,
+        emit_place: place.clone(),
         sinks: definition.sinks.clone(),
         index: definition.index.iter().map(|column| (column.clone(), place.clone())).collect(),
         limit: definition.limit,
@@ -320,10 +344,17 @@ fn infer(pipeline: &Pipeline, findings: &mut Vec<Finding>) -> Option<EventSchema
         match tables::sample(path, SAMPLE) {
             Ok(sample) if sample.is_empty() => {}
             Ok(sample) => match manade_events::infer(&sample, &format) {
-                Ok(schema) => return Some(schema),
+                Ok(Inferred { schema, left_out }) => {
+                    let note = |what| tables::left_out_note(path, source.place.clone(), what);
+                    findings.extend(left_out.into_iter().map(note));
+                    return Some(schema);
+                }
                 Err(e) => {
                     let message = format!("cannot infer the schema of the events in {}: {e}", path.display());
-                    let hint = "write it under spec.events.schema";
+                    let hint = match e {
+                        InferError::Twice { .. } => "rename one of them in the file",
+                        _ => "write it under spec.events.schema",
+                    };
                     findings.push(Finding::error(source.place.clone(), message).with_hint(hint));
                     return None;
                 }
@@ -345,6 +376,35 @@ fn check_patterns(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
         let compiled = manade_events::datetime::Pattern::compile(pattern);
         if let Err(e) = compiled.and_then(|pattern| pattern.check_parsing()) {
             findings.push(Finding::error(place.clone(), format!("format `{pattern}`: {e}")));
+        }
+    }
+}
+
+/// Columns that the rows of tests list and nothing has.
+fn check_tests(pipeline: &Pipeline, tables: &[TableSource], results: &[PlannedResult], findings: &mut Vec<Finding>) {
+    let columns_of = |column: &RowColumn, is_expected: bool| -> Option<Vec<&str>> {
+        let of = column.of.as_str();
+        if is_expected {
+            let result = results.iter().find(|result| result.spec.name.as_str() == of)?;
+            return Some(result.query.columns.iter().map(|column| column.name.as_str()).collect());
+        }
+        let table = tables.iter().find(|table| table.name == of)?;
+        Some(table.schema.fields.iter().map(|field| field.name.as_str()).collect())
+    };
+    for test in &pipeline.tests {
+        let of_tables = test.table_columns.iter().map(|column| (column, false));
+        for (column, is_expected) in of_tables.chain(test.expected_columns.iter().map(|column| (column, true))) {
+            let Some(known) = columns_of(column, is_expected) else { continue };
+            if known.contains(&column.column.as_str()) {
+                continue;
+            }
+            let what = if is_expected { "result" } else { "table" };
+            let message = format!("the {what} `{}` has no column `{}`", column.of, column.column);
+            let hint = match manade_model::closest(&column.column, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the columns are {}", known.join(", ")),
+            };
+            findings.push(Finding::error(column.place.clone(), message).with_hint(hint));
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
-use manade_events::{Chunk, Decoder, DecoderOptions, Framer};
-use manade_model::{EventSchema, FileFormat, Finding, Table};
+use manade_events::{Chunk, Decoder, DecoderOptions, Framer, Inferred, column_name};
+use manade_model::{EventSchema, FileFormat, Finding, Place, Table};
 use manade_sql::TableSet;
 
 use crate::source::file::format_by_name;
@@ -53,10 +53,14 @@ pub fn sources(tables: &[Table], findings: &mut Vec<Finding>) -> Vec<TableSource
     for table in tables {
         let format = table.format.clone().unwrap_or_else(|| format_by_name(&table.path));
         match source_of(table, format) {
-            Ok(source) => match load(&source) {
-                Ok(_) => sources.push(source),
-                Err(e) => findings.push(Finding::error(table.place.clone(), e.to_string())),
-            },
+            Ok((source, left_out)) => {
+                let note = |what| left_out_note(&source.path, table.place.clone(), what);
+                findings.extend(left_out.into_iter().map(note));
+                match load(&source) {
+                    Ok(_) => sources.push(source),
+                    Err(e) => findings.push(Finding::error(table.place.clone(), e.to_string())),
+                }
+            }
             Err(e) => {
                 let finding = Finding::error(table.place.clone(), e.to_string());
                 findings.push(finding.with_hint("the path is relative to this file"));
@@ -66,20 +70,28 @@ pub fn sources(tables: &[Table], findings: &mut Vec<Finding>) -> Vec<TableSource
     sources
 }
 
-fn source_of(table: &Table, format: FileFormat) -> Result<TableSource, TableError> {
+/// Of a column that a schema cannot have.
+pub fn left_out_note(file: &Path, place: Place, what: String) -> Finding {
+    let hint = "rename it where it is written, or write the schema to choose which one is read";
+    Finding::note(place, format!("{}: {what}", file.display())).with_hint(hint)
+}
+
+/// And what an inferred schema leaves out.
+fn source_of(table: &Table, format: FileFormat) -> Result<(TableSource, Vec<String>), TableError> {
     let failed = |reason: String| TableError::Read {
         table: table.name.to_string(),
         path: table.path.display().to_string(),
         reason,
     };
-    let schema = if let Some(schema) = &table.schema {
+    let (schema, left_out) = if let Some(schema) = &table.schema {
         fs::metadata(&table.path).map_err(|e| failed(e.to_string()))?;
-        schema.clone()
+        (schema.clone(), Vec::new())
     } else {
         let bytes = sample(&table.path, MOST).map_err(|e| failed(e.to_string()))?;
-        manade_events::infer(&bytes, &format).map_err(|e| failed(e.to_string()))?
+        let Inferred { schema, left_out } = manade_events::infer(&bytes, &format).map_err(|e| failed(e.to_string()))?;
+        (schema, left_out)
     };
-    Ok(TableSource { name: table.name.to_string(), path: table.path.clone(), format, schema })
+    Ok((TableSource { name: table.name.to_string(), path: table.path.clone(), format, schema }, left_out))
 }
 
 /// A file's first bytes, unpacked.
@@ -123,7 +135,8 @@ pub fn rows(source: &TableSource, bytes: Vec<u8>) -> Result<RecordBatch, TableEr
         return Err(failed(error.reason.clone()));
     }
     if let Some(header) = framer.header() {
-        let there: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
+        let there = header.iter().enumerate().map(|(index, name)| column_name(name, index).to_lowercase());
+        let there: Vec<String> = there.collect();
         if let Some(missing) = source.schema.fields.iter().find(|field| !there.contains(&field.name.to_lowercase())) {
             return Err(failed(format!("its header has no column `{}`", missing.name)));
         }

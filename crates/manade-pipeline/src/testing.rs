@@ -1,6 +1,7 @@
 //! A pipeline's own tests: given events run through the real pipeline in a folder of their own, and the rows that come
 //! out are held against those that are expected.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,23 +115,15 @@ fn compare(name: &Name, collection: Arc<dyn Collection>, expected: &[Row]) -> Ve
     for column in expected.iter().filter_map(unknown) {
         failures.push(format!("result {name} has no column `{column}`"));
     }
-    let mut left: Vec<&Row> = rows.iter().collect();
-    let mut missing = Vec::new();
-    for (place, want) in expected.iter().enumerate() {
-        let at = if info.kind == CollectionKind::Top {
-            rows.get(place)
-                .filter(|row| fits(want, row))
-                .and_then(|row| left.iter().position(|l| std::ptr::eq(*l, row)))
-        } else {
-            left.iter().position(|row| fits(want, row))
-        };
-        match at {
-            Some(at) => {
-                left.remove(at);
-            }
-            None => missing.push(want),
-        }
-    }
+    let pairs: Vec<Option<usize>> = if info.kind == CollectionKind::Top {
+        let in_place = |(place, want)| rows.get(place).filter(|row| fits(want, row)).map(|_| place);
+        expected.iter().enumerate().map(in_place).collect()
+    } else {
+        matched(expected, &rows)
+    };
+    let missing: Vec<&Row> =
+        expected.iter().zip(&pairs).filter(|(_, row)| row.is_none()).map(|(want, _)| want).collect();
+    let left = rows.iter().enumerate().filter(|(row, _)| !pairs.contains(&Some(*row))).map(|(_, row)| row);
     if info.kind == CollectionKind::Top && !missing.is_empty() && is_reordered(expected, &rows) {
         let wrong = expected.iter().zip(&rows).enumerate().filter(|(_, (want, row))| !fits(want, row));
         failures.extend(wrong.map(|(place, (want, row))| {
@@ -140,17 +133,46 @@ fn compare(name: &Name, collection: Arc<dyn Collection>, expected: &[Row]) -> Ve
         return failures;
     }
     failures.extend(missing.into_iter().map(|row| format!("result {name}: expected {}", show(row))));
-    failures.extend(
-        left.into_iter().map(|row| format!("result {name}: did not expect {}", show(&listed_of(row, expected)))),
-    );
+    failures.extend(left.map(|row| format!("result {name}: did not expect {}", show(&listed_of(row, expected)))));
     failures
+}
+
+/// For each expected row one that fits it, each row once: as many as can be, by augmenting paths. A row that lists few
+/// columns fits many, so it must not take what another one needs.
+fn matched(expected: &[Row], rows: &[Row]) -> Vec<Option<usize>> {
+    let (mut row_of, mut want_of) = (vec![None; expected.len()], vec![None; rows.len()]);
+    for want in 0..expected.len() {
+        // For each row that a path reaches, the expected row before it.
+        let mut before: Vec<Option<usize>> = vec![None; rows.len()];
+        let mut open = VecDeque::from([want]);
+        let mut free = None;
+        while let Some(at) = open.pop_front().filter(|_| free.is_none()) {
+            for (row, found) in rows.iter().enumerate() {
+                if before[row].is_some() || !fits(&expected[at], found) {
+                    continue;
+                }
+                before[row] = Some(at);
+                match want_of[row] {
+                    Some(taken_by) => open.push_back(taken_by),
+                    None => {
+                        free = Some(row);
+                        break;
+                    }
+                }
+            }
+        }
+        while let Some(row) = free {
+            let Some(at) = before[row] else { break };
+            want_of[row] = Some(at);
+            free = row_of[at].replace(row);
+        }
+    }
+    row_of
 }
 
 /// Whether the rows are the expected ones but for their order.
 fn is_reordered(expected: &[Row], rows: &[Row]) -> bool {
-    let mut left: Vec<&Row> = rows.iter().collect();
-    let mut take = |want: &Row| left.iter().position(|row| fits(want, row)).map(|at| left.swap_remove(at)).is_some();
-    expected.iter().all(&mut take) && left.is_empty()
+    expected.len() == rows.len() && matched(expected, rows).iter().all(Option::is_some)
 }
 
 /// The columns that any expected row lists; all where there is none.

@@ -68,6 +68,9 @@ pub enum ControlError {
     NoSuchPipeline,
     #[error("no such collection")]
     NoSuchCollection,
+    /// Several pipelines have a collection of this name.
+    #[error("several pipelines have a collection of this name: {}", .pipelines.join(", "))]
+    Ambiguous { pipelines: Vec<String> },
     /// What was asked for cannot be done now; the text says why.
     #[error("{0}")]
     Refused(String),

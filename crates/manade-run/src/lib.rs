@@ -5,6 +5,7 @@
 
 mod control;
 mod inferred;
+mod kept;
 mod offline;
 mod platform;
 mod running;
@@ -13,8 +14,9 @@ pub mod testing;
 
 pub use control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest};
 pub use inferred::inferred_schema;
+pub use kept::Kept;
 pub use manade_store::IdempotencyKey;
 pub use offline::Offline;
-pub use platform::{Checked, PlatformError, check, read_platform};
+pub use platform::{Checked, PlatformError, check};
 pub use running::FINDING;
 pub use running::{RunOptions, Running, StartError};

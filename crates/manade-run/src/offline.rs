@@ -12,6 +12,7 @@ use manade_pipeline::{StartError, Stored, describe};
 use manade_store::{DataFolder, Memory, OpenError};
 
 use crate::control::ControlError;
+use crate::kept::{self, Kept};
 
 /// In a pipeline's folder.
 const EVENTS: &str = "log";
@@ -42,9 +43,10 @@ impl Offline {
         self.pipelines.iter().map(status).collect()
     }
 
-    pub fn collections(&self) -> Vec<Arc<dyn Collection>> {
+    /// Every collection that can be read.
+    pub fn kept(&self) -> Vec<Kept> {
         let opened = self.pipelines.iter().filter_map(|(name, stored)| Some((name, stored.as_ref().ok()?)));
-        opened.flat_map(|(name, stored)| stored.collections(name)).collect()
+        kept::settle(opened.flat_map(|(name, stored)| kept_by(stored, name)).collect())
     }
 
     /// Accepted events of an http source, which [`Offline::reset`] keeps unless it is told otherwise.
@@ -63,10 +65,9 @@ impl Offline {
     }
 
     /// Forgets a result's rows, state and progress; of a removed result this frees its name.
-    pub fn drop_collection(&mut self, name: &str) -> Result<(), ControlError> {
-        let mut opened = self.pipelines.values_mut().filter_map(|stored| stored.as_mut().ok());
-        let holder = opened.find(|stored| stored.progress.results.contains_key(name));
-        let stored = holder.ok_or(ControlError::NoSuchCollection)?;
+    pub fn drop_collection(&mut self, pipeline: Option<&str>, name: &str) -> Result<(), ControlError> {
+        let holder = kept::holder(&self.kept(), pipeline, name)?;
+        let stored = opened(self.pipelines.get_mut(&holder).map(Result::as_mut))?;
         stored.drop_result(name).map_err(|e| ControlError::Failed(describe(&e)))
     }
 
@@ -111,6 +112,18 @@ pub fn unreadable(name: &str, reason: String) -> PipelineStatus {
 /// What is stored of a pipeline, read from the disk whenever it is asked for.
 pub fn open_stored(folder: &DataFolder, pipeline: &str) -> Result<Stored, StartError> {
     Stored::open(&folder.pipeline(pipeline), Memory::new(0))
+}
+
+/// The collections of a pipeline that does not run.
+pub fn kept_by(stored: &Stored, pipeline: &str) -> Vec<Kept> {
+    let status = stored.status(pipeline);
+    let kept = |collection: Arc<dyn Collection>| {
+        let name = collection.info().name.clone();
+        let rows = status.results.iter().find(|result| result.name == name).map_or(0, |result| result.rows);
+        let removed = stored.progress.results.get(&name).is_some_and(|of| of.removed);
+        Kept::new(collection, rows, removed)
+    };
+    stored.collections(pipeline).into_iter().map(kept).collect()
 }
 
 fn opened<S, R: ToString>(found: Option<Result<S, R>>) -> Result<S, ControlError> {

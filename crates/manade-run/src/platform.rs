@@ -3,8 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
-use manade_model::{EventSchema, Finding, Name, Parsed, Pipeline, Platform, PlatformFile, Severity};
+use manade_model::{EventSchema, Finding, Name, Parsed, Pipeline, Place, Platform, PlatformFile, Severity};
 use manade_pipeline::plan::{Plan, judge, plan};
 
 /// A platform that was read and compiled as far as it goes.
@@ -26,17 +27,23 @@ pub enum PlatformError {
     NoPipeline { path: PathBuf },
     #[error("cannot read {path}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{path} is not UTF-8")]
-    NotText { path: PathBuf },
 }
 
-/// A platform's YAML files with their text, sorted by path.
-pub fn read_platform(path: &Path) -> Result<Vec<PlatformFile>, PlatformError> {
+/// A platform's YAML files with their text, sorted by path, and what is wrong with those that are no text.
+fn read_platform(path: &Path) -> Result<(Vec<PlatformFile>, Vec<Finding>), PlatformError> {
     let found = files(path)?;
     if found.is_empty() {
         return Err(PlatformError::Empty { path: path.to_owned() });
     }
-    found.into_iter().map(read_file).collect()
+    let (mut texts, mut findings) = (Vec::new(), Vec::new());
+    for path in found {
+        let bytes = fs::read(&path).map_err(|e| failed(&path, e))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => texts.push(PlatformFile { path, text }),
+            Err(error) => findings.push(no_text(path, &error)),
+        }
+    }
+    Ok((texts, findings))
 }
 
 /// The YAML files of a folder (recursively, hidden folders left out), or the one file.
@@ -54,7 +61,9 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>, PlatformError> {
 
 /// Reads, parses and compiles. `fixed` gives the schema that was inferred for a pipeline at its first run.
 pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Result<Checked, PlatformError> {
-    let Parsed { platform, drafts, mut findings } = manade_model::parse(&read_platform(path)?);
+    let (files, mut findings) = read_platform(path)?;
+    let Parsed { platform, drafts, findings: more } = manade_model::parse(&files);
+    findings.extend(more);
     let mut plans = Vec::new();
     for draft in &drafts {
         let name = &draft.pipeline.name;
@@ -91,12 +100,14 @@ impl Checked {
     }
 }
 
-fn read_file(path: PathBuf) -> Result<PlatformFile, PlatformError> {
-    let bytes = fs::read(&path).map_err(|e| failed(&path, e))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(PlatformFile { path, text }),
-        Err(_) => Err(PlatformError::NotText { path }),
-    }
+/// At the first byte that is not UTF-8.
+fn no_text(file: PathBuf, error: &FromUtf8Error) -> Finding {
+    let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+    let before = before.strip_prefix('\u{feff}').unwrap_or(&before);
+    let lines: Vec<&str> = before.split('\n').collect();
+    let column = lines.last().map_or(0, |line| line.chars().count()) + 1;
+    let place = Place { file, line: lines.len(), column };
+    Finding::error(place, "the file is not UTF-8 from here on").with_hint("save it as UTF-8")
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), PlatformError> {

@@ -12,13 +12,14 @@ use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::plan::Plan;
 use manade_pipeline::status::{PipelineState, PipelineStatus};
-use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, describe};
+use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, Stored, describe};
 use manade_store::{AppendError, DataFolder, Memory, OpenError};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestRequest};
 use crate::inferred;
-use crate::offline::open_stored;
+use crate::kept::{self, Kept};
+use crate::offline::{kept_by, open_stored};
 use crate::platform::{PlatformError, check};
 use crate::slot::Slot;
 
@@ -78,7 +79,7 @@ struct Shown {
     /// Those of the platform, by name.
     slots: BTreeMap<String, Arc<Slot>>,
     /// Collections of pipelines that are no longer in the platform.
-    left: Vec<Arc<dyn Collection>>,
+    left: Vec<Kept>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -166,13 +167,21 @@ impl Running {
         self.0.slots().iter().filter_map(|slot| slot.ingest_info()).collect()
     }
 
-    /// In order of name.
+    /// Those that are served, in order of name.
     pub fn collections(&self) -> Vec<Arc<dyn Collection>> {
-        let shown = self.0.shown.read();
-        let mut all: Vec<Arc<dyn Collection>> =
-            shown.slots.values().flat_map(|slot| slot.collections().iter().cloned()).collect();
-        all.extend(shown.left.iter().cloned());
-        all.sort_by(|a, b| a.info().name.cmp(&b.info().name));
+        kept::served(self.0.kept())
+    }
+
+    /// Every stored collection, in order of name.
+    pub fn kept(&self) -> Vec<Kept> {
+        let mut all = self.0.kept();
+        let statuses = self.pipelines();
+        for kept in &mut all {
+            let info = kept.collection.info();
+            let of_pipeline = statuses.iter().find(|status| status.name == info.pipeline);
+            let result = of_pipeline.and_then(|status| status.results.iter().find(|result| result.name == info.name));
+            kept.rows = result.map_or(kept.rows, |result| result.rows);
+        }
         all
     }
 
@@ -224,9 +233,10 @@ impl Running {
         self.0.with(pipeline, |p| p.drop_dead_letters(filter))
     }
 
-    /// Forgets the rows, state and progress of a collection whose result is no longer in the platform.
-    pub fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
-        self.0.drop_collection(name)
+    /// Forgets the rows, state and progress of a collection whose result is no longer in the platform. Where several
+    /// pipelines have one of this name, one must be named.
+    pub fn drop_collection(&self, pipeline: Option<&str>, name: &str) -> Result<(), ControlError> {
+        self.0.drop_collection(pipeline, name)
     }
 
     /// Ready while every pipeline runs or has finished.
@@ -288,6 +298,21 @@ impl Inner {
         self.shown.read().slots.values().cloned().collect()
     }
 
+    /// Every stored collection, in order of name; of pipelines that are in the platform without the number of rows.
+    fn kept(&self) -> Vec<Kept> {
+        let shown = self.shown.read();
+        let of_slot = |slot: &Arc<Slot>| {
+            let wanted: Vec<&str> = slot.plan().results.iter().map(|result| result.spec.name.as_str()).collect();
+            let kept = |collection: &Arc<dyn Collection>| {
+                Kept::new(Arc::clone(collection), 0, !wanted.contains(&collection.info().name.as_str()))
+            };
+            slot.collections().iter().map(kept).collect::<Vec<_>>()
+        };
+        let all = shown.slots.values().flat_map(of_slot).chain(shown.left.iter().cloned()).collect();
+        drop(shown);
+        kept::settle(all)
+    }
+
     /// Puts it in the place of what has its name.
     fn show(&self, slot: Slot) {
         let name = slot.plan().pipeline.name.to_string();
@@ -330,9 +355,9 @@ impl Inner {
             if wanted(&name) && self.slot(&name).is_some() {
                 continue;
             }
-            match open_stored(&self.folder, &name) {
-                Ok(stored) => left.extend(stored.collections(&name)),
-                Err(e) => tracing::warn!(pipeline = %name, "its collections cannot be read: {}", describe(&e)),
+            match self.open_left(&name) {
+                Ok(stored) => left.extend(kept_by(&stored, &name)),
+                Err(e) => tracing::warn!(pipeline = %name, "its collections cannot be read: {e}"),
             }
         }
         let mut shown = self.shown.write();
@@ -340,6 +365,14 @@ impl Inner {
         shown.left = left;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// A pipeline that is not in the platform: of results of one name those of the platform count from now on, also
+    /// once it is stopped.
+    fn open_left(&self, name: &str) -> Result<Stored, String> {
+        let mut stored = open_stored(&self.folder, name).map_err(|e| describe(&e))?;
+        stored.leave().map_err(|e| describe(&e))?;
+        Ok(stored)
     }
 
     /// Takes edited files in. Files with errors leave everything as it is.
@@ -436,29 +469,25 @@ impl Inner {
         }
     }
 
-    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+    fn drop_collection(&self, pipeline: Option<&str>, name: &str) -> Result<(), ControlError> {
         let _changing = self.changing.lock();
         if self.stop.load(Ordering::Relaxed) {
             return Err(ControlError::Unavailable(STOPPING.to_owned()));
         }
-        let slots = self.slots();
-        let is_wanted = |slot: &Arc<Slot>| slot.plan().results.iter().any(|result| result.spec.name.as_str() == name);
-        if slots.iter().any(is_wanted) {
+        let holder = kept::holder(&self.kept(), pipeline, name)?;
+        let Some(slot) = self.slot(&holder) else {
+            self.drop_stored(&holder, name)?;
+            return self.show_left().map_err(|e| ControlError::Failed(why(&e)));
+        };
+        if slot.plan().results.iter().any(|result| result.spec.name.as_str() == name) {
             let refused = format!("the result {name} is in the platform: take it out of its file first");
             return Err(ControlError::Refused(refused));
         }
-        let keeps = |collection: &Arc<dyn Collection>| collection.info().name == name;
-        if let Some(slot) = slots.iter().find(|slot| slot.collections().iter().any(keeps)) {
-            // The store has one writer: the pipeline makes way for a moment, in which its rows are served on.
-            slot.stop(PipelineState::Waiting, DROPPING);
-            let dropped = self.drop_stored(slot.plan().pipeline.name.as_str(), name);
-            self.resume(slot);
-            return dropped;
-        }
-        let left = self.shown.read().left.iter().find(|left| keeps(left)).map(|left| left.info().pipeline.clone());
-        let pipeline = left.ok_or(ControlError::NoSuchCollection)?;
-        self.drop_stored(&pipeline, name)?;
-        self.show_left().map_err(|e| ControlError::Failed(why(&e)))
+        // The store has one writer: the pipeline makes way for a moment, in which its rows are served on.
+        slot.stop(PipelineState::Waiting, DROPPING);
+        let dropped = self.drop_stored(&holder, name);
+        self.resume(&slot);
+        dropped
     }
 
     /// Of a pipeline that does not run.

@@ -10,11 +10,11 @@ use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::status::PipelineStatus;
 use manade_run::Running;
 pub use manade_run::{
-    ControlError, Health, IdempotencyKey, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest,
+    ControlError, Health, IdempotencyKey, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest, Kept,
 };
 
 /// The running platform. Calls may block for as long as a disk does: the server makes them off its async threads,
-/// except for `pipelines`, `pipeline`, `collections`, `collection`, `ingests`, `takes_events`, `ingest`, `generation` and
+/// except for `pipelines`, `pipeline`, `collections`, `collection`, `kept`, `ingests`, `takes_events`, `ingest`, `generation` and
 /// `health`, which must not wait.
 pub trait Backend: Send + Sync + 'static {
     /// In the platform's order.
@@ -26,6 +26,9 @@ pub trait Backend: Send + Sync + 'static {
     fn collections(&self) -> Vec<Arc<dyn Collection>>;
 
     fn collection(&self, name: &str) -> Option<Arc<dyn Collection>>;
+
+    /// Every stored collection, also those whose name another one is served under.
+    fn kept(&self) -> Vec<Kept>;
 
     /// The pipelines with an `http` source, in the platform's order.
     fn ingests(&self) -> Vec<IngestInfo>;
@@ -51,8 +54,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How many were dropped.
     fn drop_dead_letters(&self, pipeline: &str, filter: &DeadLetterFilter) -> Result<u64, ControlError>;
 
-    /// Forgets a collection whose result is no longer in the platform.
-    fn drop_collection(&self, name: &str) -> Result<(), ControlError>;
+    /// Forgets a collection whose result is no longer in the platform. Where several pipelines have one of this name,
+    /// one must be named.
+    fn drop_collection(&self, pipeline: Option<&str>, name: &str) -> Result<(), ControlError>;
 
     /// Copies all stored data into a new folder, as of each pipeline's last commit.
     fn backup(&self, to: &Path) -> Result<(), ControlError>;
@@ -81,6 +85,10 @@ impl Backend for Running {
 
     fn collection(&self, name: &str) -> Option<Arc<dyn Collection>> {
         self.collection(name)
+    }
+
+    fn kept(&self) -> Vec<Kept> {
+        self.kept()
     }
 
     fn ingests(&self) -> Vec<IngestInfo> {
@@ -113,8 +121,8 @@ impl Backend for Running {
         self.drop_dead_letters(pipeline, filter.clone())
     }
 
-    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
-        self.drop_collection(name)
+    fn drop_collection(&self, pipeline: Option<&str>, name: &str) -> Result<(), ControlError> {
+        self.drop_collection(pipeline, name)
     }
 
     fn backup(&self, to: &Path) -> Result<(), ControlError> {

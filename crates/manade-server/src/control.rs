@@ -106,14 +106,24 @@ pub async fn drop_collection(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let bytes = json_bytes(&app, request).await?;
-    let members = serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes);
-    if !members.is_ok_and(|members| members.is_empty()) {
-        return Err(Problem::plain(StatusCode::BAD_REQUEST, "the body says nothing: it is an empty object")
-            .with_hint("send {}"));
-    }
+    let pipeline = pipeline_member(&bytes).ok_or_else(|| {
+        Problem::plain(StatusCode::BAD_REQUEST, "the body is an object that names a pipeline or nothing")
+            .with_hint("send {}, or {\"pipeline\": \"NAME\"} where several pipelines have a collection of this name")
+    })?;
     app.collection(&name)?;
-    blocking(&app, &name, Backend::drop_collection).await?;
+    blocking(&app, &name, move |backend, name| backend.drop_collection(pipeline.as_deref(), name)).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "dropped": name })))
+}
+
+/// Of an object with at most this one member; `None` where it is anything else.
+fn pipeline_member(bytes: &[u8]) -> Option<Option<String>> {
+    let mut members: serde_json::Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    let pipeline = match members.remove("pipeline") {
+        Some(Value::String(name)) => Some(name),
+        Some(_) => return None,
+        None => None,
+    };
+    members.is_empty().then_some(pipeline)
 }
 
 /// Where a backup goes.
@@ -181,6 +191,11 @@ async fn blocking<T: Send + 'static>(
     work.await.map_err(|_| Problem::internal())?.map_err(|error| match error {
         ControlError::NoSuchPipeline => no_such_pipeline(app.backend.as_ref(), name),
         ControlError::NoSuchCollection => Problem::plain(StatusCode::NOT_FOUND, error.to_string()),
+        ControlError::Ambiguous { ref pipelines } => {
+            let first = pipelines.first().map(String::as_str).unwrap_or_default();
+            Problem::plain(StatusCode::CONFLICT, error.to_string())
+                .with_hint(format!("say whose: {{\"pipeline\": \"{first}\"}}"))
+        }
         ControlError::Refused(reason) => Problem::plain(StatusCode::CONFLICT, reason),
         ControlError::Unavailable(reason) => {
             Problem::busy(format!("the pipeline \"{name}\" cannot be asked now"), RETRY).with_details(reason)

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::app::{App, now_micros};
+use crate::backend::Kept;
 use crate::formats::Format;
 use crate::problem::Problem;
 use crate::query::plan::{self, DEFAULT_LIMIT, Plan};
@@ -36,18 +37,13 @@ const CHUNKS: usize = 4;
 
 /// `GET /data`.
 pub async fn list(State(app): State<Arc<App>>) -> Response<Body> {
-    let rows = app.backend.pipelines().into_iter().flat_map(|pipeline| pipeline.results);
-    let rows: Vec<(String, u64)> = rows.map(|result| (result.name, result.rows)).collect();
-    let collections = app.backend.collections();
-    let list = collections.iter().map(|collection| {
-        let info = collection.info();
-        let rows = rows.iter().find(|(name, _)| *name == info.name).map(|(_, rows)| *rows);
-        describe(&info, rows, collection.freshness())
-    });
+    let kept = app.backend.kept();
+    let list = kept.iter().map(describe);
     json(StatusCode::OK, &Value::Array(list.collect()))
 }
 
-fn describe(info: &CollectionInfo, rows: Option<u64>, freshness: Freshness) -> Value {
+fn describe(kept: &Kept) -> Value {
+    let (info, freshness) = (kept.collection.info(), kept.collection.freshness());
     let kind = match info.kind {
         CollectionKind::Keyed => "keyed",
         CollectionKind::Append => "append",
@@ -63,12 +59,12 @@ fn describe(info: &CollectionInfo, rows: Option<u64>, freshness: Freshness) -> V
         "key": info.key,
         "index": info.index,
         "columns": columns,
-        "rows": rows,
+        "rows": kept.rows,
         "commit": freshness.commit,
         "watermark": freshness.watermark.map(values::timestamp),
         "newest": freshness.newest.map(values::timestamp),
         "age": age(freshness),
-        "path": format!("/data/{}", info.name),
+        "path": (!kept.left_over).then(|| format!("/data/{}", info.name)),
     })
 }
 

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 pub use backend::{
     Backend, ControlError, Health, IdempotencyKey, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest,
-    IngestTicket,
+    IngestTicket, Kept,
 };
 pub use engine::EngineError;
 pub use openapi::openapi;

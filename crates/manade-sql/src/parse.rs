@@ -285,16 +285,31 @@ fn problem(error: &ParserError, query: &str) -> Problem {
         None => (text, end(query)),
     };
     let word = foreign_word(query, at);
+    let from = misspelt_from(query, at);
     let text = match text.strip_prefix("Expected: ").and_then(|rest| rest.rsplit_once(", found: ")) {
         Some((expected, "EOF")) => format!("the query ends where {expected} was expected"),
         Some((expected, found)) => format!("expected {expected}, found `{found}`"),
         None => lower_first(text),
     };
     let problem = Problem::new(at, text);
-    match word {
-        Some(word) => problem.hint(format!("a name with letters other than a to z is written in backticks: `{word}`")),
-        None => problem,
+    match (from, word) {
+        (Some(from), _) => problem.hint(format!("did you mean `FROM` in place of `{from}`?")),
+        (None, Some(word)) => {
+            problem.hint(format!("a name with letters other than a to z is written in backticks: `{word}`"))
+        }
+        (None, None) => problem,
     }
+}
+
+/// `SELECT a FORM events` is an alias and a word too many. Returns the alias, where there is no FROM.
+fn misspelt_from(query: &str, at: Location) -> Option<String> {
+    let words = tokens(query).ok()?.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
+    let before: Vec<TokenWithSpan> = words.take_while(|token| token.span.start < at).collect();
+    let has_from =
+        before.iter().any(|token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::FROM));
+    let Token::Word(last) = &before.last()?.token else { return None };
+    let is_near = manade_model::closest(&last.value.to_lowercase(), ["from"].into_iter()).is_some();
+    (!has_from && is_near && before.len() > 2).then(|| last.value.clone())
 }
 
 /// The word at a place where a letter stands that is part of no plain name.

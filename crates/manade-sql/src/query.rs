@@ -20,6 +20,8 @@ pub struct Catalog {
     pub tables: Vec<(String, SchemaRef)>,
     /// Results before this one.
     pub upstream: Vec<Upstream>,
+    /// Names of the results behind it, which it cannot read.
+    pub later: Vec<String>,
 }
 
 /// An earlier result, as something to read.

@@ -30,7 +30,8 @@ use crate::log::{Authority, Depth, Frame, Log, LogFile, LogOptions, Sum, create_
 
 #[derive(Debug, Clone)]
 pub struct EventBounds {
-    /// Events older than this are dropped, whole files at a time, if they are not needed any more.
+    /// Events older than this are dropped, whole files at a time, if they are not needed any more. A file is ended once
+    /// it spans an eighth of this ([`EventBounds::span`]), so that none of its events is kept for much longer.
     pub age: Duration,
     /// Bytes on disk beyond which the oldest files are dropped; where these are still needed, appends are refused
     /// ([`AppendError::Full`]).
@@ -57,6 +58,16 @@ impl Default for EventBounds {
         }
     }
 }
+
+impl EventBounds {
+    /// Microseconds between the first and the last event of a file at most.
+    fn span(&self) -> i64 {
+        micros((self.age / 8).max(LEAST_SPAN))
+    }
+}
+
+/// Shorter spans would have idempotency keys written again too often.
+const LEAST_SPAN: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
@@ -153,6 +164,8 @@ struct Part {
     first_event: u64,
     /// The durable end.
     end: u64,
+    /// When its oldest entry was accepted; `None` while it has none.
+    oldest: Option<i64>,
     /// When its newest entry was accepted.
     newest: i64,
 }
@@ -209,7 +222,13 @@ impl EventLog {
         };
         let log = Log::open(dir, options, |frame| state.replay(frame, &bounds))?;
         if state.parts.is_empty() {
-            state.parts.extend(log.active_file().map(|(file, end)| Part { file, first_event: 0, end, newest: 0 }));
+            state.parts.extend(log.active_file().map(|(file, end)| Part {
+                file,
+                first_event: 0,
+                end,
+                oldest: None,
+                newest: 0,
+            }));
         }
         let inner = Arc::new(Inner {
             bounds,
@@ -446,19 +465,31 @@ impl State {
         }
         self.keys.bound(self.time, bounds);
         self.next_event = body.first + count;
-        self.written(&frame.file, body.first, frame.end);
+        self.written(&frame.file, body, frame.end);
         Ok(())
     }
 
     /// A frame was added to a file.
-    fn written(&mut self, file: &Arc<LogFile>, first_event: u64, end: u64) {
+    fn written(&mut self, file: &Arc<LogFile>, body: &Body, end: u64) {
+        let oldest = body.entries.first().map(|entry| entry.at);
         match self.parts.back_mut().filter(|part| part.file.number == file.number) {
-            Some(part) => (part.end, part.newest) = (end, self.time),
+            Some(part) => (part.end, part.oldest, part.newest) = (end, part.oldest.or(oldest), self.time),
             None => {
-                self.parts.push_back(Part { file: Arc::clone(file), first_event, end, newest: self.time });
+                let file = Arc::clone(file);
+                self.parts.push_back(Part { file, first_event: body.first, end, oldest, newest: self.time });
             }
         }
     }
+
+    /// The file that is written to spans all that a file may.
+    fn is_spanned(&self, now: i64, bounds: &EventBounds) -> bool {
+        let oldest = self.parts.back().and_then(|part| part.oldest);
+        oldest.is_some_and(|oldest| now.saturating_sub(oldest) >= bounds.span())
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn failure(error: &CommitError) -> AppendError {

@@ -118,6 +118,8 @@ pub struct Log {
     /// The tip with the frames that were appended since.
     pending: Tip,
     file_bytes: u64,
+    /// The next frame begins a new file, whatever the size of this one.
+    ended: bool,
     trouble: Trouble,
 }
 
@@ -164,6 +166,7 @@ impl Log {
             tip,
             pending: tip,
             file_bytes: options.file_bytes,
+            ended: false,
             trouble: Trouble::default(),
         };
         log.replay(options.depth, &mut visit)?;
@@ -204,7 +207,12 @@ impl Log {
 
     /// The next frame begins a new file.
     pub fn will_rotate(&self) -> bool {
-        self.pending.end >= self.file_bytes || self.trouble.sync
+        self.pending.end >= self.file_bytes || self.ended || self.trouble.sync
+    }
+
+    /// Lets the next frame begin a new file.
+    pub fn end_file(&mut self) {
+        self.ended = true;
     }
 
     /// Appends a frame and syncs it. It counts once it is confirmed. On error the log is as before.
@@ -340,6 +348,7 @@ impl Log {
             tip,
             pending: tip,
             file_bytes: options.file_bytes,
+            ended: false,
             trouble: Trouble::default(),
         })
     }
@@ -471,6 +480,7 @@ impl Log {
         self.pending.file = number;
         self.pending.end = FILE_HEADER as u64;
         self.trouble = Trouble::default();
+        self.ended = false;
         Ok(())
     }
 

@@ -279,6 +279,9 @@ pub enum DataAction {
 #[derive(Debug, Args)]
 pub struct DataDrop {
     pub collection: String,
+    /// Whose, where several pipelines have a collection of this name
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
@@ -333,7 +336,7 @@ pub enum DeadLetterAction {
 }
 
 /// Which dead letters; all must match.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Filter {
     /// Where they failed
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! Talks to a platform: over HTTP to a running `manade up`, or, where none runs, to this process's own server over the
 //! stopped platform's data folder, on a port of loopback and for as long as the command lasts. Both answer alike.
 
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
@@ -256,6 +257,14 @@ pub fn offline_failure(error: OpenError) -> Failure {
     match error {
         OpenError::Missing { path } => Failure::new(format!("there is no data folder at {}", path.display()))
             .with_hint("name it with `--data DIR`"),
+        OpenError::NotAFolder { path } => Failure::new(format!("{} is not a folder", path.display())).with_hint(
+            "`--data DIR` is the folder in which `manade up` keeps its rows, `.manade` unless it is told otherwise",
+        ),
+        // They are one line in a log, what is wrong and then the way out.
+        error if error.source().is_none() => match error.to_string().rsplit_once("; ") {
+            Some((what, hint)) => Failure::new(what.to_owned()).with_hint(hint),
+            None => Failure::from(error),
+        },
         error => Failure::from(error),
     }
 }

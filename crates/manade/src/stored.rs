@@ -8,19 +8,18 @@ use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
 use manade_pipeline::status::PipelineStatus;
 use manade_run::Offline;
-use manade_server::{Backend, ControlError, Health, IngestError, IngestInfo, IngestRequest, IngestTicket};
+use manade_server::{Backend, ControlError, Health, IngestError, IngestInfo, IngestRequest, IngestTicket, Kept};
 use parking_lot::Mutex;
 
 pub struct StoredPlatform {
     offline: Mutex<Offline>,
-    collections: Vec<Arc<dyn Collection>>,
+    kept: Vec<Kept>,
 }
 
 impl StoredPlatform {
     pub fn new(offline: Offline) -> Self {
-        let mut collections = offline.collections();
-        collections.sort_by(|a, b| a.info().name.cmp(&b.info().name));
-        Self { offline: Mutex::new(offline), collections }
+        let kept = offline.kept();
+        Self { offline: Mutex::new(offline), kept }
     }
 }
 
@@ -34,11 +33,16 @@ impl Backend for StoredPlatform {
     }
 
     fn collections(&self) -> Vec<Arc<dyn Collection>> {
-        self.collections.clone()
+        let served = self.kept.iter().filter(|kept| !kept.left_over);
+        served.map(|kept| Arc::clone(&kept.collection)).collect()
     }
 
     fn collection(&self, name: &str) -> Option<Arc<dyn Collection>> {
-        self.collections.iter().find(|collection| collection.info().name == name).cloned()
+        self.collections().into_iter().find(|collection| collection.info().name == name)
+    }
+
+    fn kept(&self) -> Vec<Kept> {
+        self.kept.clone()
     }
 
     fn ingests(&self) -> Vec<IngestInfo> {
@@ -82,8 +86,8 @@ impl Backend for StoredPlatform {
         self.offline.lock().backup(to).map_err(told)
     }
 
-    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
-        self.offline.lock().drop_collection(name).map_err(told)
+    fn drop_collection(&self, pipeline: Option<&str>, name: &str) -> Result<(), ControlError> {
+        self.offline.lock().drop_collection(pipeline, name).map_err(told)
     }
 
     fn generation(&self) -> u64 {

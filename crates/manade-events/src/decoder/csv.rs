@@ -13,6 +13,8 @@ use super::slow::complain;
 pub(crate) struct Reader {
     /// For each cell the member that it is, if it is read.
     cells: Vec<Option<usize>>,
+    /// Why no record can be read: which of two cells is a column's value cannot be told.
+    twice: Option<String>,
     options: CsvOptions,
 }
 
@@ -26,19 +28,30 @@ impl Reader {
     /// `header`: `None` for the schema's order.
     pub fn new(decoder: &Decoder, header: Option<&[String]>, options: &CsvOptions) -> Self {
         let names = header.unwrap_or(&decoder.order);
+        let names: Vec<String> = names.iter().enumerate().map(|(index, name)| column_name(name, index)).collect();
         let mut cells: Vec<Option<usize>> =
-            names.iter().map(|name| decoder.members.position(&name.trim().to_lowercase())).collect();
-        // Of columns with the same name the last is read.
-        for cell in 0..cells.len() {
-            if cells[cell].is_some() && cells[cell + 1..].contains(&cells[cell]) {
-                cells[cell] = None;
+            names.iter().map(|name| decoder.members.position(&name.to_lowercase())).collect();
+        let mut twice = None;
+        for (index, member) in decoder.members.list.iter().enumerate() {
+            let alike: Vec<usize> = (0..cells.len()).filter(|cell| cells[*cell] == Some(index)).collect();
+            let exact: Vec<usize> = alike.iter().copied().filter(|cell| names[*cell] == member.key).collect();
+            // Where names differ only in case, the one that is written like the schema's is meant.
+            let meant = if exact.is_empty() { &alike } else { &exact };
+            if let [_, second, ..] = meant.as_slice() {
+                twice.get_or_insert_with(|| format!("the header has the column `{}` twice", names[*second]));
+            }
+            for cell in alike.iter().filter(|cell| !meant.contains(cell)) {
+                cells[*cell] = None;
             }
         }
-        Self { cells, options: options.clone() }
+        Self { cells, twice, options: options.clone() }
     }
 
     /// One record as a row of `row`, or the reason why it is none; then a half-written row is left behind.
     pub fn read(&self, text: &str, base: u32, row: &mut Structs, sink: &mut Sink) -> Result<(), String> {
+        if let Some(reason) = &self.twice {
+            return Err(reason.clone());
+        }
         let mut next = Some(0);
         let mut count = 0;
         while let Some(start) = next {
@@ -64,6 +77,12 @@ impl Reader {
         row.end_row();
         Ok(())
     }
+}
+
+/// What a column of a header is called; one without a name as Spark names it.
+pub fn column_name(header: &str, index: usize) -> String {
+    let name = header.trim();
+    if name.is_empty() { format!("_c{index}") } else { name.to_owned() }
 }
 
 /// The cells of a record without its line end.

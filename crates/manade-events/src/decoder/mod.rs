@@ -28,6 +28,7 @@ use crate::datetime::PatternError;
 use crate::schema::{META_COLUMN, meta_field};
 use shape::{Leaf, Members, Reads, Shape};
 
+pub use csv::column_name;
 pub(crate) use csv::{cells as csv_cells, wrong_width};
 pub(crate) use slow::describe;
 

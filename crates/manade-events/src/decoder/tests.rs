@@ -418,6 +418,30 @@ fn csv_goes_by_header() {
     assert_eq!(dead, expected);
 }
 
+/// Where two columns of a header may be meant, no value is taken silently.
+#[test]
+fn csv_headers_with_a_name_twice() {
+    let check = |header: &[&str], reads: Option<&str>, expect: Result<Vec<Value>, &str>| {
+        let schema = schema(&[("a", SparkType::Int), ("_c1", SparkType::Int)]);
+        let reads: Option<Vec<Vec<String>>> = reads.map(|column| vec![vec![column.to_owned()]]);
+        let decoder = Decoder::new(&schema, reads.as_deref(), options(Format::Csv(CSV))).unwrap();
+        let mut records = chunk("1,2\n3,4\n");
+        records.ends = vec![4, 8];
+        records.header = Some(header.iter().map(|name| (*name).to_owned()).collect());
+        let (columns, dead) = all(&decoder.decode(&records));
+        match expect {
+            Ok(values) => assert_eq!((&columns[0], dead.len()), (&values, 0), "{header:?}"),
+            Err(reason) => assert_eq!(dead, [format!("Decode: {reason}"), format!("Decode: {reason}")], "{header:?}"),
+        }
+    };
+    check(&["a", "a"], None, Err("the header has the column `a` twice"));
+    check(&["A", " A "], None, Err("the header has the column `A` twice"));
+    check(&["a", "A"], None, Ok(vec![json!(1), json!(3)]));
+    check(&["A", "a"], None, Ok(vec![json!(2), json!(4)]));
+    check(&["a", "a"], Some("_c1"), Ok(vec![Value::Null, Value::Null]));
+    check(&["a", ""], Some("_c1"), Ok(vec![json!(2), json!(4)]));
+}
+
 fn wide_schema() -> EventSchema {
     let inner =
         SparkType::Struct(vec![field("x", SparkType::Int), field("y", SparkType::Array(Box::new(SparkType::String)))]);

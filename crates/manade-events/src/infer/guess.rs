@@ -182,12 +182,11 @@ impl Guess {
     }
 }
 
-/// Members by name; of names that differ only in case, the first is kept.
+/// Members by name.
 fn merge(mut list: Vec<(String, Guess)>, more: impl Iterator<Item = (String, Guess)>) -> Vec<(String, Guess)> {
     for (name, guess) in more {
-        match list.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-            Some((known, before)) if *known == name => *before = std::mem::take(before).or(guess),
-            Some(_) => {}
+        match list.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, before)) => *before = std::mem::take(before).or(guess),
             None => list.push((name, guess)),
         }
     }

@@ -7,7 +7,7 @@ mod tests;
 use manade_model::{CsvOptions, EventSchema, Field, FileFormat, SparkType};
 use thiserror::Error;
 
-use crate::decoder::{csv_cells, describe, wrong_width};
+use crate::decoder::{column_name, csv_cells, describe, wrong_width};
 use crate::framer::Framer;
 use crate::json::{Kind, parse_event};
 use guess::Guess;
@@ -18,11 +18,30 @@ pub enum InferError {
     Empty,
     #[error("no record could be read: {reason}")]
     Unreadable { reason: String },
+    #[error("the header has the column `{name}` twice")]
+    Twice { name: String },
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inferred {
+    pub schema: EventSchema,
+    /// Columns, and fields within them, that a schema cannot have, as sentences.
+    pub left_out: Vec<String>,
+}
+
+impl Inferred {
+    /// Names are compared without case, and each has a letter at least.
+    fn of(found: Vec<Field>) -> Self {
+        let mut left_out = Vec::new();
+        let fields = distinct(found, "", &mut left_out);
+        Self { schema: EventSchema { fields }, left_out }
+    }
 }
 
 /// The schema of a sample's complete records: as Spark infers it, with names as written in the order of their first
 /// appearance, and with dates and timestamps recognised in strings. Records that cannot be read are left out.
-pub fn infer(sample: &[u8], format: &FileFormat) -> Result<EventSchema, InferError> {
+pub fn infer(sample: &[u8], format: &FileFormat) -> Result<Inferred, InferError> {
     let mut framer = Framer::new(format, u64::MAX);
     let mut cut = framer.cut(sample, false);
     if cut.records.is_empty() {
@@ -50,14 +69,15 @@ pub fn infer(sample: &[u8], format: &FileFormat) -> Result<EventSchema, InferErr
             Err(reason) => reasons.push(reason),
         }
     }
-    let fields = match format {
-        FileFormat::Csv(_) => csv_fields(names, columns),
+    let found = match format {
+        FileFormat::Csv(_) => csv_fields(names, columns)?,
         FileFormat::Ndjson | FileFormat::Json => merged.fields(),
     };
+    let inferred = Inferred::of(found);
     match reasons.into_iter().next() {
         Some(reason) if !any => Err(InferError::Unreadable { reason }),
-        _ if !any || fields.is_empty() => Err(InferError::Empty),
-        _ => Ok(EventSchema { fields }),
+        _ if !any || inferred.schema.fields.is_empty() => Err(InferError::Empty),
+        _ => Ok(inferred),
     }
 }
 
@@ -111,13 +131,51 @@ fn read_cells(
     Ok(())
 }
 
-fn csv_fields(names: Vec<String>, columns: Vec<Guess>) -> Vec<Field> {
+fn csv_fields(names: Vec<String>, columns: Vec<Guess>) -> Result<Vec<Field>, InferError> {
     let mut fields: Vec<Field> = Vec::new();
-    for (index, (name, column)) in names.into_iter().zip(columns).enumerate() {
-        let name = if name.trim().is_empty() { format!("_c{index}") } else { name.trim().to_owned() };
-        if !fields.iter().any(|field| field.name.to_lowercase() == name.to_lowercase()) {
-            fields.push(Field { name, data_type: column.spark_type().unwrap_or(SparkType::String) });
+    for (index, (name, column)) in names.iter().zip(columns).enumerate() {
+        let name = column_name(name, index);
+        if fields.iter().any(|field| field.name == name) {
+            return Err(InferError::Twice { name });
+        }
+        fields.push(Field { name, data_type: column.spark_type().unwrap_or(SparkType::String) });
+    }
+    Ok(fields)
+}
+
+/// Of names that differ only in case the first is kept.
+fn distinct(found: Vec<Field>, within: &str, left_out: &mut Vec<String>) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    for Field { name, data_type } in found {
+        let path = format!("{within}{name}");
+        if name.trim().is_empty() {
+            let of = within.strip_suffix('.').map(|of| format!(" of `{of}`")).unwrap_or_default();
+            left_out.push(format!("a field{of} without a name is left out"));
+            continue;
+        }
+        let lower = name.to_lowercase();
+        if let Some(kept) = fields.iter().find(|field| field.name.to_lowercase() == lower) {
+            left_out.push(format!("`{path}` is left out: only its case differs from `{within}{}`", kept.name));
+            continue;
+        }
+        if let Some(data_type) = distinct_within(data_type, &path, left_out) {
+            fields.push(Field { name, data_type });
         }
     }
     fields
+}
+
+/// `None`: a struct of which nothing is left.
+fn distinct_within(data_type: SparkType, path: &str, left_out: &mut Vec<String>) -> Option<SparkType> {
+    Some(match data_type {
+        SparkType::Struct(inner) => {
+            let fields = distinct(inner, &format!("{path}."), left_out);
+            if fields.is_empty() {
+                return None;
+            }
+            SparkType::Struct(fields)
+        }
+        SparkType::Array(element) => SparkType::Array(Box::new(distinct_within(*element, path, left_out)?)),
+        other => other,
+    })
 }

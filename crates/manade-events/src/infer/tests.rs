@@ -1,11 +1,12 @@
 use manade_model::{CsvOptions, EventSchema, Field, FileFormat, SparkType, TimeFormat};
 
-use super::{InferError, infer};
+use super::{InferError, Inferred, infer};
 
 fn check(sample: &str, format: &FileFormat, expect: &[(&str, SparkType)]) {
     let fields =
         expect.iter().map(|(name, data_type)| Field { name: (*name).to_owned(), data_type: data_type.clone() });
-    assert_eq!(infer(sample.as_bytes(), format), Ok(EventSchema { fields: fields.collect() }), "{sample}");
+    let inferred = Inferred { schema: EventSchema { fields: fields.collect() }, left_out: Vec::new() };
+    assert_eq!(infer(sample.as_bytes(), format), Ok(inferred), "{sample}");
 }
 
 fn pattern(text: &str) -> TimeFormat {
@@ -66,6 +67,40 @@ fn csv_and_documents() {
     check("1,x\n", &csv(false), &[("_c0", SparkType::Int), ("_c1", SparkType::String)]);
     check("[{\"a\":1},\n{\"a\":2}]", &FileFormat::Json, &[("a", SparkType::Long)]);
     check("{\"a\":1}", &FileFormat::Json, &[("a", SparkType::Long)]);
+}
+
+/// Names are compared without case, and there must be one.
+#[test]
+fn columns_that_a_schema_cannot_have() {
+    let csv = FileFormat::Csv(CsvOptions { delimiter: b',', quote: b'"', header: true });
+    let check = |sample: &str, format: &FileFormat, names: &str, left_out: &[&str]| {
+        let inferred = infer(sample.as_bytes(), format).unwrap();
+        let found: Vec<String> =
+            inferred.schema.fields.iter().map(|field| format!("{} {}", field.name, field.data_type)).collect();
+        assert_eq!(
+            (found.join(", ").as_str(), inferred.left_out),
+            (names, left_out.iter().map(|s| (*s).to_owned()).collect())
+        );
+    };
+    check(
+        "{\"a\":1,\"A\":\"x\"}\n{\"A\":2}\n",
+        &FileFormat::Ndjson,
+        "a bigint",
+        &["`A` is left out: only its case differs from `a`"],
+    );
+    check(
+        "{\"s\":[{\"x\":1,\"X\":2,\" \":3}],\"\":4,\"e\":{\"\":5}}\n",
+        &FileFormat::Ndjson,
+        "s array<struct<x:bigint>>",
+        &[
+            "`s.X` is left out: only its case differs from `s.x`",
+            "a field of `s` without a name is left out",
+            "a field without a name is left out",
+            "a field of `e` without a name is left out",
+        ],
+    );
+    check("id,Id,\n1,2,3\n", &csv, "id int, _c2 int", &["`Id` is left out: only its case differs from `id`"]);
+    assert_eq!(infer(b"id,a,id\n1,2,3\n", &csv), Err(InferError::Twice { name: "id".to_owned() }));
 }
 
 #[test]

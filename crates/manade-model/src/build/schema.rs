@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::finding::Place;
 use crate::pipeline::EventSchema;
 use crate::read::{Got, Item, Object, Reading};
 use crate::types::{Field, SparkType, TimeFormat};
@@ -10,6 +11,7 @@ use crate::yaml::Mark;
 /// Columns of a file's or source's events.
 pub(super) struct Columns {
     pub schema: EventSchema,
+    pub places: Vec<(String, Place)>,
     /// Otherwise wrong columns are left out, and their names are in `Reading::broken`.
     pub is_whole: bool,
 }
@@ -21,10 +23,16 @@ pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bo
     let mark = object.key_mark("schema").unwrap_or(item.mark);
     let fields = match &item.got {
         Got::Columns(fields) => {
+            let mut sound = Vec::new();
             for field in fields {
                 reserved(reading, &field.name, item.mark, is_http);
+                if map_keys(reading, &field.data_type, item.mark) {
+                    sound.push(field.clone());
+                } else {
+                    reading.broken.insert(field.name.to_lowercase());
+                }
             }
-            fields.clone()
+            sound
         }
         Got::Map(items) => {
             for (name, mark, _) in items {
@@ -39,7 +47,11 @@ pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bo
         reading.error(mark, "`schema` is empty".to_owned(), Some(hint.to_owned()));
     }
     let is_whole = object.is_sound("schema") && reading.errors() == before;
-    (is_whole || !fields.is_empty()).then_some(Columns { schema: EventSchema { fields }, is_whole })
+    let places = match &item.got {
+        Got::Map(items) => items.iter().map(|(name, mark, _)| ((*name).to_owned(), reading.place(*mark))).collect(),
+        _ => fields.iter().map(|field| (field.name.clone(), reading.place(item.mark))).collect(),
+    };
+    (is_whole || !fields.is_empty()).then_some(Columns { schema: EventSchema { fields }, places, is_whole })
 }
 
 /// The event time's path: a column as it is called, else names with dots between; backticks hold a name together.
@@ -164,7 +176,7 @@ fn fields(reading: &mut Reading<'_>, items: &[(&str, Mark, Item<'_>)]) -> Vec<Fi
 
 fn field_type(reading: &mut Reading<'_>, item: &Item<'_>) -> Option<SparkType> {
     let object = match &item.got {
-        Got::Type(data_type) => return Some(data_type.clone()),
+        Got::Type(data_type) => return map_keys(reading, data_type, item.mark).then(|| data_type.clone()),
         Got::Object(object) => object,
         _ => return None,
     };
@@ -178,9 +190,19 @@ fn field_type(reading: &mut Reading<'_>, item: &Item<'_>) -> Option<SparkType> {
             let key =
                 if object.has("key") { part(reading, object, "key", "map", item.mark)? } else { SparkType::String };
             let value = part(reading, object, "value", "map", item.mark)?;
+            let mark = object.get("key").map_or(item.mark, |key| key.mark);
+            if !is_map_key(reading, &key, mark) {
+                return None;
+            }
             (SparkType::Map(Box::new(key), Box::new(value)), &["key", "value"])
         }
-        Got::Type(data_type) => (data_type.clone(), &[]),
+        Got::Type(data_type) => {
+            let mark = object.get("type").map_or(item.mark, |item| item.mark);
+            if !map_keys(reading, data_type, mark) {
+                return None;
+            }
+            (data_type.clone(), &[])
+        }
         _ => return None,
     };
     for key in ["fields", "element", "key", "value"].into_iter().filter(|key| !parts.contains(key)) {
@@ -195,6 +217,25 @@ fn field_type(reading: &mut Reading<'_>, item: &Item<'_>) -> Option<SparkType> {
         }
     }
     with_format(reading, data_type, object)
+}
+
+/// Whether the keys of all maps in a type can be written in JSON.
+fn map_keys(reading: &mut Reading<'_>, data_type: &SparkType, mark: Mark) -> bool {
+    match data_type {
+        SparkType::Map(key, value) => is_map_key(reading, key, mark) && map_keys(reading, value, mark),
+        SparkType::Array(element) => map_keys(reading, element, mark),
+        SparkType::Struct(fields) => fields.iter().all(|field| map_keys(reading, &field.data_type, mark)),
+        _ => true,
+    }
+}
+
+fn is_map_key(reading: &mut Reading<'_>, key: &SparkType, mark: Mark) -> bool {
+    if *key == SparkType::String {
+        return true;
+    }
+    let hint = "write `map<string, ...>`, and cast keys in SQL";
+    reading.error(mark, format!("the keys of a map are strings in JSON, not {key}"), Some(hint.to_owned()));
+    false
 }
 
 fn struct_type(reading: &mut Reading<'_>, object: &Object<'_>, mark: Mark) -> Option<SparkType> {

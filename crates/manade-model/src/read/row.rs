@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::Reading;
-use crate::yaml::{Node, Scalar, Value};
+use crate::yaml::{MERGE, Node, Scalar, Value};
 
 impl Reading<'_> {
     /// `None` where a value within cannot be JSON.
@@ -22,8 +22,8 @@ impl Reading<'_> {
                 values.into_iter().collect::<Option<Vec<Json>>>().map(Json::Array)
             }
             Value::Map(entries) => {
-                let values: Vec<_> =
-                    entries.iter().map(|entry| Some((entry.key.clone(), self.json(&entry.node)?))).collect();
+                let own = entries.iter().filter(|entry| entry.key != MERGE);
+                let values: Vec<_> = own.map(|entry| Some((entry.key.clone(), self.json(&entry.node)?))).collect();
                 values.into_iter().collect::<Option<Map<String, Json>>>().map(Json::Object)
             }
         }

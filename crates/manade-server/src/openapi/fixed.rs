@@ -168,7 +168,11 @@ pub fn paths() -> Map<String, Value> {
     drop_collection["parameters"] = json!([path_parameter("collection", json!({ "type": "string", "minLength": 1 }))]);
     drop_collection["requestBody"] = json!({
         "required": true,
-        "content": { "application/json": { "schema": { "type": "object", "maxProperties": 0 } } },
+        "content": { "application/json": { "schema": {
+            "type": "object",
+            "properties": { "pipeline": { "type": "string", "description": "Whose, where several have one of its name." } },
+            "additionalProperties": false,
+        } } },
     });
     let all = json!({ "type": "array", "items": pipeline });
     Map::from_iter([
@@ -307,12 +311,18 @@ fn collection() -> Value {
         ("key", names()),
         ("index", names()),
         ("columns", json!({ "type": "array", "items": column })),
-        ("rows", json!({ "type": ["integer", "null"] })),
+        ("rows", json!({ "type": "integer" })),
         ("commit", json!({ "type": "integer" })),
         ("watermark", moment()),
         ("newest", moment()),
         ("age", json!({ "type": ["number", "null"], "description": "Seconds since the newest event's time." })),
-        ("path", json!({ "type": "string" })),
+        (
+            "path",
+            json!({
+                "type": ["string", "null"],
+                "description": "Null: left over, the collection of another pipeline is served under its name.",
+            }),
+        ),
     ])
 }
 

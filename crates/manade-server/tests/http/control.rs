@@ -108,6 +108,9 @@ fn a_collection_of_the_platform_is_not_dropped() {
     check("none", "{}", 404);
     check("samples", "", 400);
     check("samples", r#"{"all":true}"#, 400);
+    check("samples", r#"{"pipeline":"flights"}"#, 409);
+    check("samples", r#"{"pipeline":null}"#, 400);
+    check("samples", "[]", 400);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use manade_pipeline::collection::{
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter, Stage};
 use manade_pipeline::status::{PipelineCounters, PipelineState, PipelineStatus, ResultCounters, ResultStatus};
 use manade_server::{
-    Backend, ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest, IngestTicket,
+    Backend, ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest, IngestTicket, Kept,
 };
 
 pub struct Memory {
@@ -287,7 +287,17 @@ impl Backend for Platform {
         Ok(ReplayAnswer { replayed, failed: 0 })
     }
 
-    fn drop_collection(&self, name: &str) -> Result<(), ControlError> {
+    fn kept(&self) -> Vec<Kept> {
+        let results: Vec<_> = self.pipelines().into_iter().flat_map(|pipeline| pipeline.results).collect();
+        let kept = |collection: Arc<dyn Collection>| {
+            let name = collection.info().name.clone();
+            let rows = results.iter().find(|result| result.name == name).map_or(0, |result| result.rows);
+            Kept::new(collection, rows, false)
+        };
+        self.collections().into_iter().map(kept).collect()
+    }
+
+    fn drop_collection(&self, _: Option<&str>, name: &str) -> Result<(), ControlError> {
         match self.collection(name) {
             Some(_) => Err(ControlError::Refused(format!("the result {name} is in the platform"))),
             None => Err(ControlError::NoSuchCollection),

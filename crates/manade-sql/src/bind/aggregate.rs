@@ -314,6 +314,9 @@ impl Binder<'_> {
                 None => value.expr,
             })
             .collect();
+        if kind.is_unbounded() {
+            self.list_at.get_or_insert(at);
+        }
         Ok((AggregateCall::Entry(EntryCall { kind, values }), data_type))
     }
 

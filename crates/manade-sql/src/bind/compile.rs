@@ -67,7 +67,7 @@ fn compile_here(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Findi
     let late = windowed.then(|| pass(true)).transpose()?;
     let mut findings: Vec<Finding> =
         check_columns(&bound.bound).into_iter().map(|problem| finding(spec, problem)).collect();
-    findings.extend(check_spec(spec, &bound.bound));
+    findings.extend(check_spec(spec, &bound.bound, bound.list_at));
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -112,6 +112,7 @@ struct Pass {
     inlined: BTreeSet<String>,
     input: Input,
     time: Option<Vec<String>>,
+    list_at: Option<Location>,
 }
 
 impl Pass {
@@ -152,13 +153,14 @@ fn bind(
         grouping: None,
         ctes: Vec::new(),
         column_names: HashMap::new(),
+        list_at: None,
         next: 0,
     };
     let bound = binder.outermost(syntax);
     match (bound, binder.input) {
         (Ok(bound), Some(input)) if binder.problems.is_empty() => {
-            let Binder { reads, tables, inlined, time, .. } = binder;
-            Ok(Pass { bound, reads, tables, inlined, input, time })
+            let Binder { reads, tables, inlined, time, list_at, .. } = binder;
+            Ok(Pass { bound, reads, tables, inlined, input, time, list_at })
         }
         _ => {
             let mut problems = binder.problems;
@@ -172,11 +174,14 @@ fn bind(
 }
 
 fn finding(spec: &ResultSpec, problem: Problem) -> Finding {
-    let place = match (problem.at.line, problem.at.column) {
+    Finding { hint: problem.hint, ..Finding::error(place_of(spec, problem.at), problem.message) }
+}
+
+fn place_of(spec: &ResultSpec, at: Location) -> Place {
+    match (at.line, at.column) {
         (0, _) => spec.sql.place_of(1, 1),
         (line, column) => spec.sql.place_of(line as usize, column as usize),
-    };
-    Finding { hint: problem.hint, ..Finding::error(place, problem.message) }
+    }
 }
 
 fn unplanned(error: &datafusion::error::DataFusionError) -> Problem {
@@ -229,7 +234,7 @@ fn check_columns(bound: &Bound) -> Vec<Problem> {
 }
 
 /// What the result asks of its query.
-fn check_spec(spec: &ResultSpec, bound: &Bound) -> Vec<Finding> {
+fn check_spec(spec: &ResultSpec, bound: &Bound, list_at: Option<Location>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut error = |place: &Place, message: String, hint: String| {
         findings.push(Finding::error(place.clone(), message).with_hint(hint));
@@ -248,18 +253,19 @@ fn check_spec(spec: &ResultSpec, bound: &Bound) -> Vec<Finding> {
     let windowed = bound.grouping.as_ref().is_some_and(|grouping| grouping.window.is_some());
     if spec.emit == Emit::Final && !windowed {
         let message = "`emit: final` needs a window: without one a row is never final";
-        error(&spec.place, message.to_owned(), "group by window(time, '1 hour'), or leave `emit` out".to_owned());
+        error(&spec.emit_place, message.to_owned(), "group by window(time, '1 hour'), or leave `emit` out".to_owned());
     }
     if spec.emit == Emit::Final && bound.order.is_some() {
         let message = "`emit: final` appends rows, so ORDER BY ... LIMIT has nothing to bound";
-        error(&spec.place, message.to_owned(), "leave one of them out".to_owned());
+        error(&spec.emit_place, message.to_owned(), "leave one of them out".to_owned());
     }
     let unbounded = bound.grouping.as_ref().is_some_and(|grouping| {
         grouping.entries.iter().flat_map(|table| &table.readers).any(|(_, kind)| kind.is_unbounded())
     });
     if unbounded && !windowed && spec.limit.is_none() {
         let hint = "set `limit` on the result (values a group), or group by a window";
-        error(&spec.place, "a list outside a window grows without end".to_owned(), hint.to_owned());
+        let place = list_at.map_or_else(|| spec.place.clone(), |at| place_of(spec, at));
+        error(&place, "a list outside a window grows without end".to_owned(), hint.to_owned());
     }
     findings
 }

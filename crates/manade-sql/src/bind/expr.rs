@@ -156,12 +156,15 @@ impl Binder<'_> {
                     format!("it may be {}", all.join(" or ")),
                 ))
             }
-            Found::Missing => {
+            found @ (Found::Missing | Found::Unread) => {
                 if let Some(typed) = cx.alias(&first) {
                     return self.fields(typed.clone(), &names[1..]);
                 }
                 if let Some(window) = self.grouped_window(&first) {
                     return self.fields(window, &names[1..]);
+                }
+                if matches!(found, Found::Unread) {
+                    return Ok(Typed::refused());
                 }
                 let hint = cx.scope.hint(names);
                 let message = if cx.scope.columns.is_empty() {

@@ -49,7 +49,25 @@ impl Binder<'_> {
         }
     }
 
+    /// One with which something is wrong has columns that are not known, so that the others' can be judged.
     fn factor(&mut self, factor: &TableFactor) -> Bind<Relation> {
+        let relation = self.sound_factor(factor);
+        if relation.is_ok() || self.problems.is_empty() {
+            return relation;
+        }
+        let name = match factor {
+            TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+                Some(alias.name.value.to_lowercase())
+            }
+            TableFactor::Table { name, .. } => Some(name.to_string().replace('`', "").to_lowercase()),
+            _ => None,
+        };
+        let plan = LogicalPlanBuilder::empty(false).build().map_err(|_| super::Refused)?;
+        let scope = Scope { columns: Vec::new(), unread: vec![name] };
+        Ok(Relation { plan, scope, kind: Kind::Unread, hidden: Vec::new(), order: None })
+    }
+
+    fn sound_factor(&mut self, factor: &TableFactor) -> Bind<Relation> {
         let at = factor.span().start;
         match factor {
             TableFactor::Table { name, alias, args: None, sample: None, version: None, .. } => {
@@ -129,6 +147,10 @@ impl Binder<'_> {
             .chain(self.catalog.upstream.iter().map(|upstream| upstream.name.as_str()))
             .chain(self.ctes.iter().map(|(name, _)| name.as_str()))
             .collect();
+        if self.catalog.later.contains(&name) {
+            let hint = "move it up: a result can read those before it";
+            return Err(self.refuse(at, format!("result `{name}` stands further down"), hint));
+        }
         let hint = match manade_model::closest(&name, names.iter().copied()) {
             Some(closest) => format!("did you mean `{closest}`?"),
             None => format!("there are: {}", names.join(", ")),
@@ -196,7 +218,7 @@ impl Binder<'_> {
         }
         let plan = self.project(plan, items, &[], at)?;
         let hidden = hidden.iter().map(|name| carried(name)).collect();
-        Ok(Relation { plan, scope: Scope { columns }, kind, hidden, order: None })
+        Ok(Relation { plan, scope: Scope { columns, unread: Vec::new() }, kind, hidden, order: None })
     }
 
     fn aliased(&mut self, relation: Relation, alias: Option<&TableAlias>) -> Bind<Relation> {
@@ -209,7 +231,9 @@ impl Binder<'_> {
     fn aliased_as(&mut self, mut relation: Relation, alias: Option<&TableAlias>, name: &str) -> Bind<Relation> {
         let qualifier = alias.map_or_else(|| name.to_owned(), |alias| alias.name.value.to_lowercase());
         let renames = alias.map(|alias| alias.columns.as_slice()).unwrap_or_default();
-        if !renames.is_empty() && renames.len() != relation.scope.columns.len() {
+        if !relation.scope.unread.is_empty() {
+            relation.scope.unread = vec![Some(qualifier.clone())];
+        } else if !renames.is_empty() && renames.len() != relation.scope.columns.len() {
             let at = alias.map_or(Location::empty(), |alias| alias.name.span.start);
             let message = format!("{} names for {} columns", renames.len(), relation.scope.columns.len());
             return Err(self.refuse_plain(at, message));
@@ -253,17 +277,20 @@ impl Binder<'_> {
         constraint: &JoinConstraint,
         at: Location,
     ) -> Bind<Relation> {
-        self.check_join(&left, &right, side, at)?;
+        // What is named is judged all the same.
+        let checked = self.check_join(&left, &right, side, at);
         let mut columns = left.scope.columns.clone();
         let mut right_columns = right.scope.columns.clone();
         let left_width = columns.len();
         let using = self.using(&columns, &mut right_columns, constraint, side, at)?;
         columns.extend(right_columns);
-        let mut scope = Scope { columns };
+        let unread = [left.scope.unread, right.scope.unread].concat();
+        let mut scope = Scope { columns, unread };
         let on = match constraint {
             JoinConstraint::On(condition) => {
                 let cx = Context::new(&scope, "JOIN ... ON");
-                Some(self.condition(&cx, condition)?.expr)
+                let condition = self.condition(&cx, condition);
+                condition.map_err(|refused| self.surely(refused, at)).ok().map(|condition| condition.expr)
             }
             _ => using,
         };
@@ -272,6 +299,8 @@ impl Binder<'_> {
         }
         let plan = self.join_plan(left.plan, right.plan, left.kind, side, on, at)?;
         let kind = match (left.kind, right.kind) {
+            _ if checked.is_err() => Kind::Unread,
+            (Kind::Unread, _) | (_, Kind::Unread) => Kind::Unread,
             (Kind::Table, Kind::Table) => Kind::Table,
             (Kind::Groups, _) | (_, Kind::Groups) => Kind::Groups,
             _ => Kind::Stream,
@@ -281,6 +310,9 @@ impl Binder<'_> {
     }
 
     fn check_join(&mut self, left: &Relation, right: &Relation, side: Side, at: Location) -> Bind<()> {
+        if left.kind == Kind::Unread || right.kind == Kind::Unread {
+            return Ok(());
+        }
         if left.kind == Kind::Groups || right.kind == Kind::Groups {
             return Err(self.refuse(
                 at,
@@ -336,6 +368,9 @@ impl Binder<'_> {
             let one = left.iter().find(|column| column.name == name);
             let other = right.iter_mut().find(|column| column.name == name);
             let (Some(one), Some(other)) = (one, other) else {
+                if !self.problems.is_empty() {
+                    return Ok(None);
+                }
                 return Err(self.refuse_plain(at, format!("USING column `{name}` is not on both sides")));
             };
             other.merged = true;
@@ -377,12 +412,13 @@ impl Binder<'_> {
             (Side::Anti, true) => JoinType::RightAnti,
         };
         let (build, probe) = if swap { (right, left) } else { (left, right) };
-        let builder = LogicalPlanBuilder::from(build);
-        let joined = match on {
-            None => builder.cross_join(probe),
-            Some(on) => builder.join_on(probe, kind, [on]),
-        };
-        joined.and_then(LogicalPlanBuilder::build).map_err(|error| self.internal(at, &error))
+        self.planned(build, at, |build| {
+            let builder = LogicalPlanBuilder::from(build);
+            match on {
+                None => builder.cross_join(probe),
+                Some(on) => builder.join_on(probe, kind, [on]),
+            }
+        })
     }
 }
 

@@ -34,11 +34,11 @@ impl Binder<'_> {
                 "LATERAL VIEW takes explode, posexplode, inline, stack or json_tuple",
             ));
         };
-        let (mut relation, width) = self.generate(relation, &name, view.outer, &args, at)?;
+        let aliases: Vec<&Ident> = view.lateral_col_alias.iter().collect();
+        let (mut relation, width) = self.generate(relation, &name, view.outer, &args, aliases.len(), at)?;
         // `LATERAL VIEW explode(x) AS c`: sqlparser takes AS for the table's name.
         let table = view.lateral_view_name.to_string().replace('`', "").to_lowercase();
         let qualifier = (table != "as").then_some(table);
-        let aliases: Vec<&Ident> = view.lateral_col_alias.iter().collect();
         self.name_generated(&mut relation, width, qualifier.as_deref(), &aliases, at)?;
         Ok(relation)
     }
@@ -70,7 +70,7 @@ impl Binder<'_> {
                 return Err(self.refuse(at, "two generators in one SELECT", "write one LATERAL VIEW for each"));
             }
             seen = true;
-            let (made, width) = self.generate(relation, &name, false, &args, at)?;
+            let (made, width) = self.generate(relation, &name, false, &args, aliases.len(), at)?;
             relation = made;
             let first = relation.scope.columns.len() - width;
             if !aliases.is_empty() && aliases.len() != width {
@@ -102,13 +102,13 @@ impl Binder<'_> {
         if !GENERATORS.contains(&name.as_str()) {
             return Err(self.refuse_plain(at, format!("`{name}` does not make rows")));
         }
-        let (mut relation, width) = self.generate(relation, &name, false, &args, at)?;
         let (qualifier, aliases): (Option<String>, Vec<&Ident>) = match alias {
             Some(alias) => {
                 (Some(alias.name.value.to_lowercase()), alias.columns.iter().map(|column| &column.name).collect())
             }
             None => (None, Vec::new()),
         };
+        let (mut relation, width) = self.generate(relation, &name, false, &args, aliases.len(), at)?;
         self.name_generated(&mut relation, width, qualifier.as_deref(), &aliases, at)?;
         Ok(relation)
     }
@@ -135,8 +135,39 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// One row an element; the new columns stand last. Returns how many there are.
+    /// One row an element; the new columns stand last. Returns how many there are. Where something is wrong with it,
+    /// these are as many as are named.
     fn generate(
+        &mut self,
+        relation: Relation,
+        name: &str,
+        outer: bool,
+        args: &[Sql],
+        named: usize,
+        at: Location,
+    ) -> Bind<(Relation, usize)> {
+        let mut before = relation.clone();
+        let made = self.generated_rows(relation, name, outer, args, at);
+        if made.is_ok() || self.problems.is_empty() {
+            return made;
+        }
+        if named == 0 {
+            before.scope.unread.push(None);
+        }
+        before.scope.columns.extend((0..named).map(|at_column| ScopeColumn {
+            qualifier: None,
+            name: format!("col{at_column}"),
+            shown: format!("col{at_column}"),
+            internal: self.fresh("col"),
+            data_type: DataType::Null,
+            path: None,
+            at,
+            merged: false,
+        }));
+        Ok((before, named))
+    }
+
+    fn generated_rows(
         &mut self,
         relation: Relation,
         name: &str,
@@ -170,10 +201,8 @@ impl Binder<'_> {
         let plan = self.project(relation.plan, items, &relation.hidden, at)?;
         let handling = if outer { NullHandling::PreserveAndExpandEmpty } else { NullHandling::Drop };
         let options = UnnestOptions { null_handling: handling, recursions: Vec::new() };
-        let plan = LogicalPlanBuilder::from(plan)
-            .unnest_columns_with_options(unnested, options)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(|error| self.internal(at, &error))?;
+        let plan = self
+            .planned(plan, at, |plan| LogicalPlanBuilder::from(plan).unnest_columns_with_options(unnested, options))?;
 
         let made = self.generated(kind, &element, &position, &item, is_map, at)?;
         let width = made.len();
@@ -195,7 +224,7 @@ impl Binder<'_> {
             });
         }
         let plan = self.project(plan, items, &relation.hidden, at)?;
-        let scope = super::scope::Scope { columns };
+        let scope = super::scope::Scope { columns, unread: relation.scope.unread };
         Ok((Relation { plan, scope, kind: relation.kind, hidden: relation.hidden, order: None }, width))
     }
 

@@ -151,7 +151,29 @@ impl Binder<'_> {
                 "long" => DataType::Int64,
                 "timestamp_ltz" => timestamp(),
                 "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
-                other => return Err(self.refuse_plain(at, format!("unknown type `{other}`"))),
+                other => {
+                    const TYPES: [&str; 14] = [
+                        "boolean",
+                        "tinyint",
+                        "smallint",
+                        "int",
+                        "bigint",
+                        "float",
+                        "double",
+                        "decimal",
+                        "string",
+                        "binary",
+                        "date",
+                        "timestamp",
+                        "timestamp_ntz",
+                        "array",
+                    ];
+                    let hint = match manade_model::closest(other, TYPES.into_iter()) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("the types are {}, map and struct", TYPES.join(", ")),
+                    };
+                    return Err(self.refuse(at, format!("unknown type `{other}`"), hint));
+                }
             },
             other => return Err(self.refuse_plain(at, format!("`{other}` is not a type of Spark SQL"))),
         })

@@ -78,6 +78,8 @@ pub struct Binder<'a> {
     ctes: Vec<(String, SqlQuery)>,
     /// Of columns in plans: how the query wrote them.
     column_names: HashMap<String, String>,
+    /// Where the first list stands that is not bounded by itself.
+    list_at: Option<Location>,
     next: usize,
 }
 
@@ -111,6 +113,13 @@ impl Binder<'_> {
     pub fn refuse_plain(&mut self, at: Location, message: impl Into<String>) -> Refused {
         self.report(at, message, None);
         Refused
+    }
+
+    /// Sees to it that a refusal has a reason before binding goes on.
+    pub fn surely(&mut self, _: Refused, at: Location) {
+        if self.problems.is_empty() {
+            self.report(at, "the query cannot be planned", None);
+        }
     }
 
     /// A DataFusion error where none is to be expected from a query that was typed.

@@ -15,6 +15,7 @@ use crate::query::TopN;
 use crate::types::{spark_name, widest};
 
 /// Rows, and the columns that may be named.
+#[derive(Clone)]
 pub struct Relation {
     pub plan: LogicalPlan,
     pub scope: Scope,
@@ -33,6 +34,8 @@ pub enum Kind {
     Table,
     /// Rows of the aggregation.
     Groups,
+    /// Something is wrong with it, which was reported.
+    Unread,
 }
 
 /// ORDER BY as it was written; its expressions are columns of the plan.
@@ -64,6 +67,9 @@ pub struct Bound {
 impl Binder<'_> {
     pub fn outermost(&mut self, query: &Query) -> Bind<Bound> {
         let relation = self.query(query, true)?;
+        if !self.problems.is_empty() {
+            return Err(super::Refused);
+        }
         let at = query.span().start;
         let grouping = self.grouping.take();
         if let Some((name, at)) = self.overlapping.take()
@@ -76,6 +82,7 @@ impl Binder<'_> {
             ));
         }
         match relation.kind {
+            Kind::Unread => Err(super::Refused),
             Kind::Table => Err(self.refuse(
                 at,
                 "the query reads tables only, so that no event ever reaches it",
@@ -175,6 +182,9 @@ impl Binder<'_> {
         let at = right.span().start;
         let (left, right) = (self.body(left, None), self.body(right, None));
         let (left, right) = (left?, right?);
+        if left.kind == Kind::Unread || right.kind == Kind::Unread {
+            return Ok(left);
+        }
         if left.kind == Kind::Groups || right.kind == Kind::Groups {
             return Err(self.refuse(
                 at,
@@ -214,13 +224,11 @@ impl Binder<'_> {
             });
         }
         let (kind, hidden) = (left.kind, left.hidden.clone());
+        let unread = [left.scope.unread.as_slice(), &right.scope.unread].concat();
         let left = self.renamed(left, &names, &types, at)?;
         let right = self.renamed(right, &names, &types, at)?;
-        let plan = LogicalPlanBuilder::from(left)
-            .union(right)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(|error| self.internal(at, &error))?;
-        Ok(Relation { plan, scope: Scope { columns }, kind, hidden, order: None })
+        let plan = self.planned(left, at, |left| LogicalPlanBuilder::from(left).union(right))?;
+        Ok(Relation { plan, scope: Scope { columns, unread }, kind, hidden, order: None })
     }
 
     fn renamed(&mut self, relation: Relation, names: &[String], types: &[DataType], at: Location) -> Bind<LogicalPlan> {
@@ -241,17 +249,24 @@ impl Binder<'_> {
     ) -> Bind<LogicalPlan> {
         let kept = hidden.iter().map(|name| Expr::Column(Column::new_unqualified(name)).alias(name));
         let items: Vec<Expr> = items.into_iter().map(|(expr, name)| expr.alias(name)).chain(kept).collect();
-        LogicalPlanBuilder::from(plan)
-            .project(items)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(|error| self.internal(at, &error))
+        self.planned(plan, at, |plan| LogicalPlanBuilder::from(plan).project(items))
+    }
+
+    /// The next step of a plan; none once something is wrong, as no plan comes of it and names are all that is judged.
+    pub fn planned(
+        &mut self,
+        plan: LogicalPlan,
+        at: Location,
+        step: impl FnOnce(LogicalPlan) -> datafusion::common::Result<LogicalPlanBuilder>,
+    ) -> Bind<LogicalPlan> {
+        if !self.problems.is_empty() {
+            return Ok(plan);
+        }
+        step(plan).and_then(LogicalPlanBuilder::build).map_err(|error| self.internal(at, &error))
     }
 
     pub fn filter(&mut self, plan: LogicalPlan, condition: Expr, at: Location) -> Bind<LogicalPlan> {
-        LogicalPlanBuilder::from(plan)
-            .filter(condition)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(|error| self.internal(at, &error))
+        self.planned(plan, at, |plan| LogicalPlanBuilder::from(plan).filter(condition))
     }
 
     fn limit(&mut self, query: &Query) -> Bind<Option<TopN>> {

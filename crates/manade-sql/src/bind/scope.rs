@@ -13,6 +13,8 @@ use super::window::{WindowShape, mark};
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     pub columns: Vec<ScopeColumn>,
+    /// Relations of which not all columns could be told, as something is wrong with them: their names.
+    pub unread: Vec<Option<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,6 +48,8 @@ pub struct Typed {
 pub enum Found<'a> {
     Column(&'a ScopeColumn, /* identifiers used */ usize),
     Ambiguous(Vec<String>),
+    /// It may be of a relation of which not all columns could be told.
+    Unread,
     Missing,
 }
 
@@ -68,10 +72,20 @@ impl Scope {
         let hits: Vec<&ScopeColumn> =
             self.columns.iter().filter(|each| each.name == lower[0] && !each.merged).collect();
         match hits.as_slice() {
+            [] if self.may_be_unread(&lower) => Found::Unread,
             [] => Found::Missing,
             [one] => Found::Column(one, 1),
             several => Found::Ambiguous(several.iter().map(|each| each.full_name()).collect()),
         }
+    }
+
+    /// Those of one relation are looked for in it alone.
+    fn may_be_unread(&self, lower: &[String]) -> bool {
+        let of_known = |name: &String| {
+            let is_read = |unread: &Option<String>| unread.as_ref() != Some(name);
+            self.has_relation(name) && self.unread.iter().all(is_read)
+        };
+        !self.unread.is_empty() && !(lower.len() > 1 && lower.first().is_some_and(of_known))
     }
 
     pub fn has_relation(&self, name: &str) -> bool {
@@ -80,6 +94,9 @@ impl Scope {
 
     /// "did you mean", or what there is.
     pub fn hint(&self, names: &[Ident]) -> Option<String> {
+        if let Some(hint) = self.hint_of_path(names) {
+            return Some(hint);
+        }
         let relation = names[0].value.to_lowercase();
         let (wanted, within) = match names {
             [_, column, ..] if self.has_relation(&relation) => (&column.value, Some(relation)),
@@ -98,6 +115,32 @@ impl Scope {
         all.truncate(12);
         let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
         (!all.is_empty()).then(|| format!("there are: {}{tail}", all.join(", ")))
+    }
+
+    /// Of `a.b` where `a` is neither a relation nor a column.
+    fn hint_of_path(&self, names: &[Ident]) -> Option<String> {
+        let [first, second, ..] = names else { return None };
+        let whole = names.iter().map(|name| name.value.to_lowercase()).collect::<Vec<_>>().join(".");
+        if let Some(column) = self.columns.iter().find(|column| column.name == whole) {
+            return Some(format!("a name with a dot in it is written in backticks: `{}`", column.shown));
+        }
+        let (relation, column) = (first.value.to_lowercase(), second.value.to_lowercase());
+        let mut relations: Vec<&str> = self.columns.iter().filter_map(|column| column.qualifier.as_deref()).collect();
+        relations.dedup();
+        if relations.contains(&relation.as_str()) || closest(&relation, self.names()).is_some() {
+            return None;
+        }
+        let of_that_name = self.columns.iter().find(|each| each.name == column && each.qualifier.is_some());
+        match (closest(&relation, relations.iter().copied()), of_that_name) {
+            (Some(near), _) => Some(format!("did you mean `{near}.{}`?", second.value)),
+            (None, Some(found)) => Some(format!("did you mean `{}`?", found.full_name())),
+            (None, None) if relations.is_empty() => None,
+            (None, None) => Some(format!("what FROM reads is called {}", relations.join(", "))),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
     }
 }
 

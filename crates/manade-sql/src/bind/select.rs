@@ -46,24 +46,24 @@ impl Binder<'_> {
         let groups = self.group_by(&relation.scope, select, &projection);
         let items = self.items(&relation.scope, &projection);
         let having = select.having.as_ref().map(|having| {
-            let aliases = aliases(items.as_deref().unwrap_or_default());
+            let aliases = aliases(&items);
             let cx = Context::new(&relation.scope, "HAVING").with_aggregates().with_aliases(&aliases).after_grouping();
             Ok((self.condition(&cx, having)?, start(having)))
         });
-        let order = match &items {
-            Ok(items) => self.sort_keys(&relation.scope, items, ordering),
-            Err(refused) => Err(*refused),
-        };
-        let (mut groups, items, having, order) = (groups?, items?, having.transpose()?, order?);
+        let order = self.sort_keys(&relation.scope, &items, ordering);
+        if !self.problems.is_empty() {
+            let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+            let written = groups.as_ref().is_ok_and(|groups| groups.written);
+            let grouped = distinct || written || !self.aggregates.is_empty();
+            return Ok(named_only(relation, items, &projection, grouped));
+        }
+        let (mut groups, having, order) = (groups?, having.transpose()?, order?);
         if groups.all {
             groups.exprs =
                 items.iter().map(|item| item.typed.clone()).filter(|typed| !aggregated(&typed.expr)).collect();
         }
         let distinct = matches!(select.distinct, Some(Distinct::Distinct));
         let grouped = groups.written || !self.aggregates.is_empty();
-        if !self.problems.is_empty() {
-            return Err(super::Refused);
-        }
         if grouped && distinct {
             return Err(self.refuse(
                 at,
@@ -156,13 +156,13 @@ impl Binder<'_> {
         }
         let plan = self.project(relation.plan, projected, &relation.hidden, at)?;
         let order = ordering.and_then(|ordering| ordering.limit).map(|top| Order { top, directions });
-        Ok(Relation { plan, scope: Scope { columns }, kind: relation.kind, hidden: relation.hidden, order })
+        let scope = Scope { columns, unread: Vec::new() };
+        Ok(Relation { plan, scope, kind: relation.kind, hidden: relation.hidden, order })
     }
 
-    /// Each item is tried, so that all mistakes are told.
-    fn items(&mut self, scope: &Scope, projection: &[SelectItem]) -> Bind<Vec<Item>> {
+    /// Each item is tried, so that all mistakes are told; those that were refused have their names.
+    fn items(&mut self, scope: &Scope, projection: &[SelectItem]) -> Vec<Item> {
         let mut items: Vec<Item> = Vec::new();
-        let mut refused = None;
         for item in projection {
             let bound = match item {
                 SelectItem::UnnamedExpr(expr) => self.item(scope, expr, None, &items).map(|item| vec![item]),
@@ -181,13 +181,13 @@ impl Binder<'_> {
             };
             match bound {
                 Ok(bound) => items.extend(bound),
-                Err(error) => refused = Some(error),
+                Err(refused) => {
+                    items.extend(refused_item(scope, item));
+                    self.surely(refused, item.span().start);
+                }
             }
         }
-        match refused {
-            Some(refused) => Err(refused),
-            None => Ok(items),
-        }
+        items
     }
 
     fn item(&mut self, scope: &Scope, sql: &Sql, alias: Option<&Ident>, before: &[Item]) -> Bind<Item> {
@@ -225,6 +225,7 @@ impl Binder<'_> {
         }
         if let Some((qualifier, at)) = &qualifier
             && !scope.has_relation(qualifier)
+            && !scope.unread.contains(&Some(qualifier.clone()))
         {
             return self.struct_wildcard(scope, qualifier, *at);
         }
@@ -328,6 +329,7 @@ impl Binder<'_> {
                     let item = value.value.to_string().parse::<usize>().ok().and_then(|n| items.get(n.wrapping_sub(1)));
                     match item {
                         Some(item) => item.typed.clone(),
+                        None if !scope.unread.is_empty() => Typed::refused(),
                         None => {
                             return Err(self.refuse_plain(
                                 start(sql),
@@ -398,6 +400,36 @@ impl Binder<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// What can be named of a SELECT with which something is wrong.
+fn named_only(relation: Relation, items: Vec<Item>, projection: &[SelectItem], grouped: bool) -> Relation {
+    let column = |item: Item| ScopeColumn {
+        qualifier: None,
+        name: item.shown.to_lowercase(),
+        internal: item.shown.clone(),
+        shown: item.shown,
+        data_type: item.typed.data_type,
+        path: None,
+        at: item.at,
+        merged: false,
+    };
+    let is_wildcard = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    let is_whole = relation.scope.unread.is_empty() || !projection.iter().any(is_wildcard);
+    let unread = if is_whole { Vec::new() } else { vec![None] };
+    let scope = Scope { columns: items.into_iter().map(column).collect(), unread };
+    let kind = if grouped && relation.kind == Kind::Stream { Kind::Groups } else { relation.kind };
+    Relation { scope, kind, order: None, ..relation }
+}
+
+/// The name that it would have; none of a wildcard.
+fn refused_item(scope: &Scope, item: &SelectItem) -> Option<Item> {
+    let (shown, at) = match item {
+        SelectItem::UnnamedExpr(sql) => (column_name(sql, scope), start(sql)),
+        SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), alias.span.start),
+        _ => return None,
+    };
+    Some(Item { shown, typed: Typed::refused(), at })
 }
 
 /// Whether an aggregate takes part in it.

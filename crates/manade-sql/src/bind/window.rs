@@ -156,22 +156,25 @@ impl Binder<'_> {
         }
         // A window's last moment is as good as its end.
         let path = path_of(cx, end_of_last_moment(&typed.expr).unwrap_or(&typed.expr));
+        // Its own backticks would stand within those of the message.
+        let shown = sql.to_string().replace('`', "");
         let Some(time) = self.time.clone() else {
             return Err(self.refuse(
                 start(sql),
-                format!("`{function}` over `{sql}`, but the events have no event time"),
-                format!("set events.time: {sql}"),
+                format!("`{function}` over `{shown}`, but the events have no event time"),
+                format!("set events.time: {shown}"),
             ));
         };
         if path.as_ref() != Some(&time) {
             return Err(self.refuse(
                 start(sql),
-                format!("`{function}` over `{sql}`, which is not the event time"),
+                format!("`{function}` over `{shown}`, which is not the event time"),
                 format!("windows close by the event time, `{}`", time.join(".")),
             ));
         }
-        if !matches!(typed.data_type, DataType::Timestamp(..)) {
-            return Err(self.refuse_plain(start(sql), format!("the event time `{sql}` is not a timestamp")));
+        // A date is its midnight.
+        if !matches!(typed.data_type, DataType::Timestamp(..) | DataType::Date32) {
+            return Err(self.refuse_plain(start(sql), format!("the event time `{shown}` is not a timestamp")));
         }
         self.cast(typed, &timestamp(), start(sql))
     }

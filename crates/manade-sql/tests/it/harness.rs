@@ -84,6 +84,7 @@ pub fn catalog() -> Catalog {
         events: flights().schema(),
         time: Some(vec!["date".to_owned()]),
         tables: vec![("airports".to_owned(), airports().schema())],
+        later: vec!["daily".to_owned()],
         upstream: vec![
             Upstream {
                 name: "hourly".to_owned(),
@@ -116,6 +117,7 @@ pub fn spec(sql: &str) -> ResultSpec {
         sql: Sql { text: sql.to_owned(), place: place.clone(), lines },
         retain: Retain::default(),
         emit: Emit::Updates,
+        emit_place: place.clone(),
         sinks: vec![Sink::Collection],
         index: Vec::new(),
         limit: None,

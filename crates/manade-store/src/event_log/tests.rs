@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use futures::executor::block_on;
 
 use super::*;
@@ -182,6 +184,69 @@ fn old_files_go_once_they_are_not_needed_but_their_keys_stay() {
     let log = EventLog::open(dir.path(), small).unwrap();
     assert_eq!(log.events(), events);
     assert!(put(&log, keyed(0, "key 0", 0)).replayed, "its events are gone, the key is known");
+}
+
+/// Age holds for few events too, to an eighth of it, whether more come or not.
+#[test]
+fn few_events_go_by_age() {
+    const MINUTE: i64 = 60_000_000;
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    let clock = || NOW.load(Ordering::Relaxed);
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = EventBounds { age: Duration::from_mins(80), clock, ..EventBounds::default() };
+    let open = || EventLog::open(dir.path(), bounds.clone()).unwrap();
+    let mut log = open();
+    let mut kept_longest = 0;
+    let mut at = |log: &EventLog, minute: i64, comes: bool| {
+        NOW.store(minute * MINUTE, Ordering::Relaxed);
+        if comes {
+            put(log, Entry { accepted_at: minute * MINUTE, ..keyed(1, &format!("key {minute}"), 0) });
+        }
+        log.keep_from(log.events().end);
+        log.expire().unwrap();
+        let oldest = all(log, 0).first().map(|entry| entry.accepted_at / MINUTE);
+        assert!(oldest.is_none_or(|oldest| minute - oldest <= 91), "{oldest:?} at {minute}");
+        kept_longest = kept_longest.max(oldest.map_or(0, |oldest| minute - oldest));
+    };
+    for minute in 0..300 {
+        at(&log, minute, minute % 7 == 0);
+        if minute % 50 == 0 {
+            drop(log);
+            log = open();
+        }
+    }
+    for minute in 300..400 {
+        at(&log, minute, false);
+    }
+    assert!(all(&log, 0).is_empty(), "nothing comes, and yet they go");
+    // 43 requests of two.
+    assert_eq!(log.events(), 86..86);
+    let files = std::fs::read_dir(dir.path()).unwrap().count();
+    assert!(files <= 3, "{files}");
+    assert!(put(&log, keyed(0, "key 294", 0)).replayed, "the keys are known for longer");
+    at(&log, 400, true);
+    assert_eq!(all(&log, 0).len(), 1);
+    assert!(kept_longest > 80, "{kept_longest}");
+    drop(log);
+    assert_eq!(open().events(), 86..88);
+}
+
+/// What is still to be processed is kept however old it is.
+#[test]
+fn old_events_that_are_needed_stay() {
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let clock = || NOW.load(Ordering::Relaxed);
+    let log = EventLog::open(dir.path(), EventBounds { clock, ..EventBounds::default() }).unwrap();
+    put(&log, entry(0, 1));
+    put(&log, entry(1, 1));
+    log.keep_from(1);
+    NOW.store(micros(Duration::from_hours(100)), Ordering::Relaxed);
+    log.expire().unwrap();
+    assert_eq!(log.events(), 0..2);
+    log.keep_from(2);
+    log.expire().unwrap();
+    assert_eq!(log.events(), 2..2);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! The writing thread and what is dropped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::keys::{Known, hashes};
-use super::{Appended, Body, EntryRecord, Inner, Queued, State, Trouble, failure};
+use super::{Appended, Body, EntryRecord, Inner, Queued, State, Trouble, failure, micros};
 use crate::error::CommitError;
+use crate::log::Log;
+
+/// How often old events are looked for, also while none come.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// How often is tried whether the disk takes events again.
 const PROBE: Duration = Duration::from_secs(1);
@@ -15,35 +19,43 @@ const FRAME_ENTRIES: usize = 16 << 10;
 
 impl Inner {
     pub fn run(&self) {
-        loop {
-            let batch = self.next_batch();
-            if batch.is_empty() {
-                return;
-            }
+        let mut checked = Instant::now();
+        while let Some(batch) = self.next_batch(checked + CHECK) {
             let files = self.state.lock().parts.len();
-            self.write(batch);
-            if self.state.lock().parts.len() != files
-                && let Err(error) = self.expire()
-            {
+            if !batch.is_empty() {
+                self.write(batch);
+            }
+            if self.state.lock().parts.len() == files && checked.elapsed() < CHECK {
+                continue;
+            }
+            checked = Instant::now();
+            if let Err(error) = self.expire() {
                 tracing::warn!(%error, "cannot drop old events yet");
             }
         }
     }
 
-    /// Waits for entries; empty once the log is closed and everything is written.
-    fn next_batch(&self) -> Vec<Queued> {
+    /// Waits for entries, until `until` at the longest; `None` once the log is closed and everything is written.
+    fn next_batch(&self, until: Instant) -> Option<Vec<Queued>> {
         let mut state = self.state.lock();
-        while state.queue.is_empty() && !state.closed {
-            match state.trouble.as_ref().map(|trouble| trouble.bytes) {
-                None => self.work.wait(&mut state),
+        while state.queue.is_empty() {
+            if state.closed {
+                return None;
+            }
+            let trouble = state.trouble.as_ref().map(|trouble| trouble.bytes);
+            let wake = trouble.map_or(until, |_| until.min(Instant::now() + PROBE));
+            if !self.work.wait_until(&mut state, wake).timed_out() {
+                continue;
+            }
+            if let Some(bytes) = trouble {
                 // Who was told to come back may wait to hear that there is room again.
-                Some(bytes) if self.work.wait_for(&mut state, PROBE).timed_out() => {
-                    drop(state);
-                    let probed = self.log.lock().probe(bytes);
-                    state = self.state.lock();
-                    state.went(probed.as_ref().err(), bytes);
-                }
-                Some(_) => {}
+                drop(state);
+                let probed = self.log.lock().probe(bytes);
+                state = self.state.lock();
+                state.went(probed.as_ref().err(), bytes);
+            }
+            if Instant::now() >= until {
+                break;
             }
         }
         let mut batch = Vec::new();
@@ -54,7 +66,7 @@ impl Inner {
             bytes += queued.entry.bytes();
             batch.push(queued);
         }
-        batch
+        Some(batch)
     }
 
     fn write(&self, batch: Vec<Queued>) {
@@ -84,6 +96,9 @@ impl Inner {
         let mut log = self.log.lock();
         let (first, mut time) = {
             let state = self.state.lock();
+            if state.is_spanned((self.bounds.clock)(), &self.bounds) {
+                log.end_file();
+            }
             (state.next_event, state.time)
         };
         let mut payload = Vec::new();
@@ -117,7 +132,7 @@ impl Inner {
             state.keys.add(key, known, places[0].file.number);
         }
         state.keys.bound(time, &self.bounds);
-        state.written(&places[0].file, first, log.tip().end);
+        state.written(&places[0].file, &body, log.tip().end);
         Ok(first)
     }
 
@@ -126,10 +141,10 @@ impl Inner {
     pub fn expire(&self) -> Result<(), CommitError> {
         let mut log = self.log.lock();
         let now = (self.bounds.clock)();
+        self.end_old_file(&mut log, now)?;
         let (events, carried, first_file) = {
             let state = self.state.lock();
-            let age = i64::try_from(self.bounds.age.as_micros()).unwrap_or(i64::MAX);
-            let oldest = state.time.max(now).saturating_sub(age);
+            let oldest = state.time.max(now).saturating_sub(micros(self.bounds.age));
             let mut bytes = state.bytes();
             let mut drop = 0;
             for (part, next) in state.parts.iter().zip(state.parts.iter().skip(1)) {
@@ -152,7 +167,7 @@ impl Inner {
             log.confirm()?;
             let mut state = self.state.lock();
             state.keys.carried(first_file, places[1].file.number);
-            state.written(&places[1].file, events, log.tip().end);
+            state.written(&places[1].file, &body, log.tip().end);
         }
         log.begin_with(first_file);
         log.confirm()?;
@@ -160,6 +175,25 @@ impl Inner {
         while state.parts.front().is_some_and(|part| part.file.number < first_file) {
             state.parts.pop_front();
         }
+        Ok(())
+    }
+
+    /// Where all that is kept is too old and not needed, no event would come to begin the file that takes the place of
+    /// the last one: a frame without events does.
+    fn end_old_file(&self, log: &mut Log, now: i64) -> Result<(), CommitError> {
+        let body = {
+            let state = self.state.lock();
+            let oldest = state.time.max(now).saturating_sub(micros(self.bounds.age));
+            let is_old = state.parts.back().is_some_and(|part| part.newest < oldest);
+            if !is_old || !state.is_spanned(now, &self.bounds) || state.next_event > state.keep_from {
+                return Ok(());
+            }
+            Body { first: state.next_event, entries: Vec::new() }
+        };
+        log.end_file();
+        let (_, places) = log.append(&body, vec![&[]])?;
+        log.confirm()?;
+        self.state.lock().written(&places[0].file, &body, log.tip().end);
         Ok(())
     }
 }

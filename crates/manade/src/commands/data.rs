@@ -57,7 +57,7 @@ fn list_table(collections: &[Value]) -> Table {
         let rows = collection["rows"].as_u64().map_or_else(Cell::default, Cell::number);
         table.push(vec![
             text("name"),
-            text("pipeline"),
+            Cell::text(whose(collection)),
             text("kind"),
             rows,
             text("watermark"),
@@ -67,11 +67,22 @@ fn list_table(collections: &[Value]) -> Table {
     table
 }
 
+/// A collection's pipeline, and whether another one's is served under its name.
+fn whose(collection: &Value) -> String {
+    let pipeline = collection["pipeline"].as_str().unwrap_or_default();
+    if collection["path"].is_null() { format!("{pipeline} (left over)") } else { pipeline.to_owned() }
+}
+
 fn rows(args: &Query, collection: &str) -> Result<Outcome, Failure> {
     if args.output == RowFormat::Parquet && io::stdout().is_terminal() {
         let failure = Failure::misuse("Parquet is not text for a terminal");
         return Err(failure
             .with_hint(format!("write it to a file: manade data {collection} -o parquet > {collection}.parquet")));
+    }
+    if args.output == RowFormat::Parquet && args.watch {
+        let failure =
+            Failure::misuse("`--watch` prints rows again and again, and Parquet files do not follow each other");
+        return Err(failure.with_hint("watch them as ndjson or csv, or write them once without `--watch`"));
     }
     let path = format!("/data/{}{}", segment(collection), query(&parameters(args)?));
     let client = Client::connect(&args.target)?;
@@ -154,18 +165,45 @@ fn parameters(args: &Query) -> Result<Vec<(String, String)>, Failure> {
 fn drop_collection(args: &DataDrop) -> Result<Outcome, Failure> {
     let client = Client::connect(&args.target)?;
     let collections = client.get("/data")?.json()?;
-    let names: Vec<&str> =
-        collections.as_array().into_iter().flatten().filter_map(|collection| collection["name"].as_str()).collect();
-    if !names.contains(&args.collection.as_str()) {
+    let collections = collections.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut meant: Vec<&Value> = collections.iter().filter(|found| found["name"] == *args.collection).collect();
+    if meant.is_empty() {
+        let names = collections.iter().filter_map(|collection| collection["name"].as_str());
         let failure = Failure::new(format!("no collection is called \"{}\"", args.collection));
-        return Err(nearest(failure, &args.collection, names.into_iter(), "`manade data` lists the collections"));
+        return Err(nearest(failure, &args.collection, names, "`manade data` lists the collections"));
     }
-    if !confirm(&format!("delete the rows of {}", args.collection), args.yes)? {
+    let holders: Vec<&str> = meant.iter().filter_map(|found| found["pipeline"].as_str()).collect();
+    meant.retain(|found| args.pipeline.as_ref().is_none_or(|pipeline| found["pipeline"] == **pipeline));
+    match meant.as_slice() {
+        [] => {
+            let pipeline = args.pipeline.as_deref().unwrap_or_default();
+            let failure = Failure::new(format!("pipeline \"{pipeline}\" has no collection \"{}\"", args.collection));
+            return Err(failure.with_hint(format!("it is a collection of {}", holders.join(" and "))));
+        }
+        [_] => {}
+        several => {
+            let mut whose: Vec<String> = several.iter().map(|found| whose(found)).collect();
+            whose.sort();
+            let failure = Failure::new(format!(
+                "{} pipelines have a collection \"{}\": {}",
+                several.len(),
+                args.collection,
+                whose.join(", ")
+            ));
+            let left_over = several.iter().find(|found| found["path"].is_null()).unwrap_or(&several[0]);
+            let left_over = left_over["pipeline"].as_str().unwrap_or_default();
+            let hint = format!("say whose: manade data drop {} --pipeline {left_over}", args.collection);
+            return Err(failure.with_hint(hint));
+        }
+    }
+    let of = args.pipeline.as_ref().map(|pipeline| format!(" of {pipeline}")).unwrap_or_default();
+    if !confirm(&format!("delete the rows of {}{of}", args.collection), args.yes)? {
         note("nothing was deleted\n")?;
         return Ok(Outcome::Done);
     }
-    client.post(&format!("/api/v1/collections/{}/drop", segment(&args.collection)), &json!({}))?;
-    say(&format!("{} dropped\n", args.collection))?;
+    let body = args.pipeline.as_ref().map_or_else(|| json!({}), |pipeline| json!({ "pipeline": pipeline }));
+    client.post(&format!("/api/v1/collections/{}/drop", segment(&args.collection)), &body)?;
+    say(&format!("{}{of} dropped\n", args.collection))?;
     Ok(Outcome::Done)
 }
 

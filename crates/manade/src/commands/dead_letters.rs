@@ -109,10 +109,27 @@ fn drop_letters(args: &DeadLetterDrop) -> Result<Outcome, Failure> {
         note("nothing was deleted\n")?;
         return Ok(Outcome::Done);
     }
+    let missing = missing(&client, &pipeline, &args.filter)?;
     let answer = client.post(&format!("{}/drop", path(&pipeline)), &body(&args.filter))?;
     let dropped = answer["dropped"].as_u64().unwrap_or_default();
     say(&format!("{} of {pipeline} deleted\n", counted(dropped, "dead letter")))?;
-    Ok(Outcome::Done)
+    if missing.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    let others = Filter { ids: Vec::new(), ..args.filter.clone() };
+    let which = if others.is_all() { "" } else { " that matches" };
+    let failure = Failure::new(format!("{pipeline} has no dead letter {}{which}", missing.join(", ")));
+    Err(failure.with_hint(format!("`manade dead-letters list {pipeline}` lists them")))
+}
+
+/// Ids that are asked for and are not there.
+fn missing(client: &Client, pipeline: &str, filter: &Filter) -> Result<Vec<String>, Failure> {
+    if filter.ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (found, _) = letters_of(client, pipeline, filter, usize::MAX)?;
+    let is_found = |id: &u64| found.iter().any(|letter| letter["id"].as_u64() == Some(*id));
+    Ok(filter.ids.iter().filter(|id| !is_found(id)).map(ToString::to_string).collect())
 }
 
 /// At most `limit` that match, and whether there are more.

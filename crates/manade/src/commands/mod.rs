@@ -56,7 +56,6 @@ fn platform_failure(error: PlatformError) -> Failure {
         PlatformError::Empty { .. } => "`manade init` writes a first pipeline; files end in .yaml or .yml",
         PlatformError::NoPipeline { .. } => "name a folder or file with a pipeline; `manade init` writes a first one",
         PlatformError::Io { .. } => "mend its access rights",
-        PlatformError::NotText { .. } => "save it as UTF-8",
     };
     Failure::from(error).with_hint(hint)
 }

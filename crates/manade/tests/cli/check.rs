@@ -84,6 +84,132 @@ spec:
     assert_snapshot!(place.run(&["check"]));
 }
 
+/// A file that is no text hides nothing of the others.
+#[test]
+fn a_file_that_is_not_utf8_is_told_by_its_place() {
+    let place = Place::with_platform();
+    place.write("other.yaml", &PIPELINE.replace("name: clicks", "name: others").replace("FROM events", "FROM evnts"));
+    std::fs::write(place.path("latin.yaml"), b"# f\xc3\xbcr\n# \xc3\xbc \xfc\n").expect("written");
+    std::fs::write(place.path("wide.yaml"), b"\xff\xfea\0").expect("written");
+    let shown = place.run(&["check"]);
+    assert!(
+        shown.contains("latin.yaml:2:5: error: the file is not UTF-8 from here on\n  hint: save it as UTF-8"),
+        "{shown}"
+    );
+    assert!(shown.contains("wide.yaml:1:1: error: the file is not UTF-8 from here on"), "{shown}");
+    assert!(shown.contains("did you mean `events`?"), "{shown}");
+}
+
+/// What `check` says of a pipeline, each with its place.
+fn told(place: &Place, pipeline: &str) -> String {
+    place.write(
+        "p.yaml",
+        &format!("apiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: {{ name: p }}\nspec:\n{pipeline}"),
+    );
+    place.run(&["check"])
+}
+
+#[test]
+fn columns_that_rows_of_tests_list_are_judged() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"user\":\"a\",\"n\":1}\n");
+    place.write("t.csv", "id,label\na,b\n");
+    let shown = told(
+        &place,
+        "  source: { file: { path: e.ndjson } }
+  tables: [{ name: tt, file: { path: t.csv } }]
+  results:
+    - { name: a, sql: \"SELECT user, n, label FROM events LEFT JOIN tt ON user = id\" }
+  tests:
+    - name: t
+      given: [{ user: a, n: 1 }]
+      tables: { tt: [{ id: a, lable: x }] }
+      expect: { a: [{ user: a, nn: 1 }, { other: null, nn: 2 }] }
+",
+    );
+    for line in [
+        "p.yaml:12:31: error: the table `tt` has no column `lable`\n  hint: did you mean `label`?",
+        "p.yaml:13:32: error: the result `a` has no column `nn`\n  hint: did you mean `n`?",
+        "p.yaml:13:43: error: the result `a` has no column `other`\n  hint: the columns are user, n, label",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    assert!(shown.contains("\n3 errors"), "{shown}");
+}
+
+/// Where something else is wrong, or of no use, it is told where it stands.
+#[test]
+fn findings_stand_where_their_cause_is() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"user\":\"a\",\"n\":1}\n");
+    place.write("twice.csv", "id,name,id\n1,a,2\n");
+    place.write("case.csv", "id,Name,NAME\n1,a,2\n");
+    let shown = told(
+        &place,
+        "  source: { file: { path: e.ndjson } }
+  tables: [{ name: twice, file: { path: twice.csv } }, { name: odd, file: { path: case.csv } }]
+  results:
+    - name: closed
+      sql: SELECT user FROM events
+      emit: final
+    - name: listed
+      sql: |
+        SELECT user,
+          collect_list(n) AS ns FROM events GROUP BY user
+    - { name: early, sql: SELECT user FROM lat }
+    - { name: lat, sql: SELECT user FROM events, index: [user] }
+    - { name: vain, retain: 1 day, sql: \"SELECT user, avg(n) AS mean FROM events GROUP BY user\", index: [mean] }
+",
+    );
+    for line in [
+        "p.yaml:6:24: error: cannot read table `twice` from twice.csv: the header has the column `id` twice",
+        "p.yaml:6:66: note: case.csv: `NAME` is left out: only its case differs from `Name`",
+        "p.yaml:10:7: error: `emit: final` needs a window",
+        "p.yaml:14:11: error: a list outside a window grows without end",
+        "p.yaml:15:44: error: result `lat` stands further down\n  hint: move it up",
+        "p.yaml:17:107: note: `index` has no effect on `mean`: floating-point columns are not indexed",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    place.write("e.csv", "a,b,a\n1,2,3\n");
+    let shown =
+        told(&place, "  source: { file: { path: e.csv } }\n  results: [{ name: r, sql: SELECT a FROM events }]\n");
+    assert!(shown.contains("e.csv: the header has the column `a` twice\n  hint: rename one of them"), "{shown}");
+}
+
+/// A result whose state does not fit any more says what has changed, and where.
+#[test]
+fn what_has_changed_is_told() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"t\":\"2026-01-01T10:00:00Z\",\"n\":1}\n");
+    let spec = "  source: { file: { path: e.ndjson, follow: false } }
+  events:
+    schema:
+      t: timestamp
+      n: int
+    time: t
+  results:
+    - { name: rows, sql: \"SELECT n FROM events\" }
+    - { name: w, sql: \"SELECT window(t, '1 hour') AS w, sum(n) AS s FROM events GROUP BY 1\", retain: 1 day }
+";
+    told(&place, spec);
+    assert!(place.run(&["up", "--once"]).starts_with("exit: 0"));
+    for (before, after, expect) in [
+        (
+            "n: int",
+            "n: bigint",
+            "p.yaml:9:7: error: the type of column `n` has changed from int to bigint, and what is stored of `rows`",
+        ),
+        ("retain: 1 day", "emit: final", "p.yaml:13:94: error: `emit` of `w` has changed, and what"),
+        ("SELECT n FROM", "SELECT n + 1L AS n FROM", "p.yaml:12:25: error: the SQL of `rows` has changed, and what"),
+    ] {
+        told(&place, &spec.replace(before, after));
+        let shown = place.run(&["up", "--once"]);
+        assert!(shown.contains(expect) && shown.contains("manade reset p "), "{expect} is not in {shown}");
+        assert!(shown.contains("\n1 error\n"), "{shown}");
+    }
+}
+
 #[test]
 fn a_platform_that_is_not_there_is_an_error() {
     assert_snapshot!(Place::empty().run(&["check", "nowhere"]));

@@ -236,3 +236,17 @@ fn a_damaged_event_log_is_shown_and_reset() {
     assert!(!rows.contains("{\"a\":1}"), "{rows}");
     assert_eq!(up.stop().0, Some(0));
 }
+
+#[test]
+fn parquet_is_not_watched() {
+    assert_snapshot!(Place::with_data().run(&["data", "large", "--watch", "-o", "parquet"]));
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_read_says_what_to_do() {
+    let place = Place::with_data();
+    place.write("afile", "");
+    let file = place.run(&["status", "--data", "afile"]);
+    place.write(".manade/FORMAT", "{\"format\": 99, \"program\": \"9.0.0\"}");
+    assert_snapshot!([file, place.run(&["status"]), place.run(&["up", "--once"])].join("\n"));
+}

@@ -37,6 +37,7 @@ fn a_stopped_platform_replays_nothing() {
 #[test]
 fn they_are_dropped_by_filter_or_all_once_it_is_meant() {
     let place = Place::with_data();
+    assert_snapshot!("drop_unknown_ids", place.run(&["dead-letters", "drop", "--id", "99", "--id", "98"]));
     assert_snapshot!("drop_some", place.run(&["dead-letters", "drop", "--reason", "value"]));
     assert_snapshot!("drop_all_unconfirmed", place.run(&["dead-letters", "drop"]));
     assert_snapshot!("drop_all", place.run(&["dead-letters", "drop", "--yes"]));

@@ -46,6 +46,50 @@ fn a_file_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn a_folder_that_is_a_file_is_wrong_use() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"a\":1}\n");
+    assert_snapshot!(place.run(&["init", "e.ndjson"]));
+}
+
+/// What a schema cannot have is left out, and what is written is sound.
+#[test]
+fn odd_columns_do_not_make_a_broken_file() {
+    let check = |file: &str, text: &str, notes: &[&str]| {
+        let place = Place::empty();
+        place.write(file, text);
+        let made = place.run(&["init", "p", "--from", file]);
+        assert!(made.starts_with("exit: 0\n"), "{made}");
+        for note in notes {
+            assert!(made.contains(&format!("note: {note}\n")), "{note} is not in {made}");
+        }
+        assert_eq!(made.matches("note: ").count(), notes.len(), "{made}");
+        let up = place.run(&["up", "p", "--once"]);
+        assert!(up.starts_with("exit: 0\n") && up.contains("1 event read, 0 dead letters"), "{up}");
+    };
+    check("day.ndjson", "{\"day\":\"2024-01-01\"}\n", &[]);
+    check("date.ndjson", "{\"date\":\"2024-01-01\"}\n", &[]);
+    check("e.ndjson", "{\"\":1,\"a\":2}\n", &["a field without a name is left out"]);
+    check(
+        "e.ndjson",
+        "{\"a\":{\"\":1,\"b\":2},\"A\":3,\"__x\":4}\n",
+        &[
+            "a field of `a` without a name is left out",
+            "`A` is left out: only its case differs from `a`",
+            "`__x` is left out: `__` in front is Manade's own",
+        ],
+    );
+    check("c.csv", "id,Name,NAME,\n1,x,y,z\n", &["`NAME` is left out: only its case differs from `Name`"]);
+}
+
+#[test]
+fn a_header_with_a_name_twice_is_an_error() {
+    let place = Place::empty();
+    place.write("twice.csv", "id,name,id\n1,a,2\n");
+    assert_snapshot!(place.run(&["init", "--from", "twice.csv"]));
+}
+
+#[test]
 fn a_file_without_events_is_an_error() {
     let place = Place::empty();
     place.write("empty.ndjson", "");

@@ -304,6 +304,44 @@ fn a_removed_collection_is_dropped_while_the_platform_runs() {
     assert_eq!(up.stop().0, Some(0));
 }
 
+/// What the files define is served under its name, whatever another pipeline has left under it.
+#[test]
+fn a_renamed_pipeline_leaves_rows_that_are_told_apart() {
+    let place = Place::with_data();
+    let renamed = PIPELINE.replace(FOLLOWED.0, FOLLOWED.1).replace("name: clicks", "name: aclicks");
+    place.write("clicks.yaml", &renamed.replace("WHERE value > 2", "WHERE value > 3"));
+    let listed = |place: &Place| {
+        let output = place.output(&["data", "-o", "json"]);
+        let all: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("a list");
+        let large = all.iter().filter(|one| one["name"] == "large");
+        large.map(|one| format!("{} {} {}", one["pipeline"], one["rows"], one["path"])).collect::<Vec<_>>()
+    };
+    let both = ["\"aclicks\" 1 \"/data/large\"", "\"clicks\" 2 null"];
+    let mine = "value\n4.0\n";
+    let up = place.up(&[]);
+    place.wait_for(&["data", "large", "--select", "value", "-o", "csv"], mine);
+    assert_eq!(listed(&place), both);
+    let whose = place.run(&["data", "drop", "large", "--yes"]);
+    assert_eq!(up.stop().0, Some(0));
+
+    assert!(place.run(&["data", "large", "--select", "value", "-o", "csv"]).contains(mine));
+    assert_eq!(listed(&place), both);
+    assert_snapshot!("left_over_list", place.run(&["data"]));
+    assert_snapshot!("left_over_drop", place.run(&["data", "drop", "large", "--yes"]));
+    assert_eq!(place.run(&["data", "drop", "large", "--yes"]), whose, "running and stopped alike");
+    assert_snapshot!("left_over_drop_other", place.run(&["data", "drop", "large", "--yes", "--pipeline", "cliks"]));
+    assert_snapshot!("left_over_dropped", place.run(&["data", "drop", "large", "--yes", "--pipeline", "clicks"]));
+    assert_eq!(listed(&place), both[..1]);
+
+    let up = place.up(&[]);
+    let dropped = place.run(&["data", "drop", "by_kind", "--yes", "--pipeline", "clicks"]);
+    assert!(dropped.contains("by_kind of clicks dropped"), "{dropped}");
+    let refused = place.run(&["data", "drop", "hourly", "--yes", "--pipeline", "aclicks"]);
+    assert!(refused.contains("the result hourly is in the platform"), "{refused}");
+    assert_eq!(up.stop().0, Some(0));
+    assert!(place.run(&["data", "by_kind"]).contains("click"));
+}
+
 #[test]
 fn check_shows_the_schema_of_a_running_pipeline() {
     let place = Place::empty();

@@ -9,7 +9,7 @@ use manade_model::Name;
 use super::report_findings;
 use crate::args::Init;
 use crate::failure::{Context, Failure, Outcome};
-use crate::output::say;
+use crate::output::{note, say};
 use sample::Sample;
 
 mod sample;
@@ -23,6 +23,11 @@ const LONGEST: usize = 63;
 pub fn run(args: &Init) -> Result<Outcome, Failure> {
     let name = pipeline_name(args)?;
     let sample = args.from.as_deref().map(Sample::read).transpose()?;
+    if args.dir.is_file() {
+        let file = args.dir.display();
+        let failure = Failure::misuse(format!("{file} is a file, and a pipeline is written into a folder"));
+        return Err(failure.with_hint(format!("to look at its events: manade init --from {file}")));
+    }
     fs::create_dir_all(&args.dir).context(format!("cannot make the folder {}", args.dir.display()))?;
     let shown = args.dir.display();
     let text = match (&args.from, &sample) {
@@ -37,6 +42,9 @@ pub fn run(args: &Init) -> Result<Outcome, Failure> {
     }
     let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
     written.context(format!("cannot write {}", path.display()))?;
+    for what in sample.iter().flat_map(|sample| &sample.left_out) {
+        note(&format!("note: {what}\n"))?;
+    }
     let checked = manade_run::check(&args.dir, |_| None).map_err(super::platform_failure)?;
     if checked.has_errors() {
         say(&format!("{} written, but the platform has errors:\n", path.display()))?;

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Int64Type};
-use manade_events::{Chunk, Decoder, DecoderOptions, Format, Framer, infer};
+use manade_events::{Chunk, Decoder, DecoderOptions, Format, Framer, Inferred, infer};
 use manade_model::{CsvOptions, EventSchema, Field, FileFormat, SparkType, TimeFormat};
 
 use crate::failure::{Context, Failure};
@@ -24,6 +24,8 @@ const GROUPS: usize = 1_000;
 
 pub struct Sample {
     pub schema: EventSchema,
+    /// Columns that the schema cannot have.
+    pub left_out: Vec<String>,
     /// `None`: what the file's extension says.
     pub format: Option<FileFormat>,
     /// Events that were read.
@@ -53,10 +55,13 @@ impl Sample {
 
     /// `is_whole`: the last record needs no end.
     fn of(bytes: &[u8], format: &FileFormat, is_whole: bool) -> Result<Self, manade_events::InferError> {
-        let mut schema = infer(bytes, format)?;
-        // Names are compared without case, and those with two underscores in front are not for users.
-        let mut names = HashSet::new();
-        schema.fields.retain(|field| !field.name.starts_with("__") && names.insert(field.name.to_lowercase()));
+        let Inferred { mut schema, mut left_out } = infer(bytes, format)?;
+        schema.fields.retain(|field| {
+            let is_reserved = field.name.starts_with("__");
+            left_out
+                .extend(is_reserved.then(|| format!("`{}` is left out: `__` in front is Manade's own", field.name)));
+            !is_reserved
+        });
         let batch = decode(bytes, format, &schema, is_whole);
         if let Some(batch) = &batch {
             for (at, field) in schema.fields.iter_mut().enumerate() {
@@ -66,7 +71,7 @@ impl Sample {
         let time = time(&schema);
         let group = batch.as_ref().and_then(|batch| group(&schema, batch));
         let events = batch.map_or(0, |batch| batch.num_rows());
-        Ok(Self { schema, format: None, events, time, group })
+        Ok(Self { schema, left_out, format: None, events, time, group })
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::{data_folder, platform_failure, report_findings};
 use crate::args::{Limits, Up};
-use crate::client::{DEFAULT_ADDRESS, reachable, remove_address, write_address};
+use crate::client::{DEFAULT_ADDRESS, offline_failure, reachable, remove_address, write_address};
 use crate::failure::{Context, Failure, Outcome};
 use crate::logs::{self, RateLimit};
 use crate::output::say;
@@ -196,7 +196,7 @@ fn start_failure(error: StartError) -> Result<Outcome, Failure> {
         StartError::Pipeline { pipeline, source } => {
             Err::<Outcome, _>(source).context(format!("cannot start the pipeline {pipeline}"))
         }
-        error @ StartError::Data(_) => Err(Failure::from(error)),
+        StartError::Data(error) => Err(offline_failure(error)),
     }
 }
 
