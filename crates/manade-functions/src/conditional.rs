@@ -61,7 +61,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
             &(Arc::new(arrow::array::Int32Array::from(vec![0; args[0].len()])) as ArrayRef),
             t,
         )?;
-        let equal = arrow::compute::kernels::cmp::eq(&args[0], &zero)?;
+        let equal = arrow::compute::kernels::cmp::eq(&comparable(&args[0])?, &zero)?;
         Ok(arrow::compute::nullif(&args[0], &equal)?)
     })
     .doc("nullifzero(x)", "null where x is 0, else x."),

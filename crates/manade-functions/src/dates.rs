@@ -2,7 +2,8 @@
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float64Type, Int8Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Timelike, Weekday};
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
@@ -10,9 +11,9 @@ use manade_events::datetime::Pattern;
 
 use crate::cast::{cast_column, days_of, parse_decimal, show_timestamp, zone_offset};
 use crate::columns::{At, dates, doubles, ints, longs, numbers, strings, texts, times, written};
-use crate::function::Arg::{Any, Bool, Date, Int, Long, Text, Time};
+use crate::function::Arg::{Bool, Date, Int, Long, Text, Time};
 use crate::function::{Function, Returns};
-use crate::types::{is_float, is_text, timestamp, timestamp_ntz};
+use crate::types::{is_float, is_text, spark_name, timestamp, timestamp_ntz};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -69,10 +70,14 @@ macro_rules! from_count {
 }
 
 pub(crate) const DATE_PART: Function =
-    Function::new("date_part", &[Any, Any], Returns::Constants(part_type), date_part)
+    Function::by("date_part", part_args, Returns::Constants(part_type), date_part)
         .aliases(&["datepart"])
-        .doc("date_part(field, x)", "A field of a date or timestamp, as EXTRACT(field FROM x).")
-        .differs("no fields of intervals; the field is a constant");
+        .doc(
+            "date_part(field, x)",
+            "A field of a date, a timestamp, or the interval between two, as EXTRACT(field FROM x).",
+        )
+        .differs("no fields of months; the field is a constant")
+        .tried();
 
 pub(crate) static FUNCTIONS: &[Function] = &[
     DATE_PART,
@@ -162,7 +167,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .doc("to_timestamp_ntz(text[, pattern])", "As to_timestamp, without a zone.")
         .differs(PATTERNS)
         .tried(),
-    Function::by("to_date", parse_args, DATE, |args, t| {
+    Function::by("to_date", |given| moment_args("to_date", given), DATE, |args, t| {
         if args.len() == 1 {
             return cast_column(&args[0], t);
         }
@@ -172,10 +177,11 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     .doc("to_date(text[, pattern])", "The date that a text holds; null if it holds none.")
     .differs(PATTERNS)
     .tried(),
-    Function::by("unix_timestamp", parse_args, LONG, |args, t| {
+    Function::by("unix_timestamp", |given| moment_args("unix_timestamp", given), LONG, |args, t| {
         let times_in = parsed(args, &timestamp())?;
         let times = times(&times_in);
-        numbers::<Int64Type>(times.len(), t, |i| Some(times.at(i)?.div_euclid(SECOND)))
+        // Towards 1970, unlike unix_seconds().
+        numbers::<Int64Type>(times.len(), t, |i| Some(times.at(i)? / SECOND))
     })
     .aliases(&["to_unix_timestamp"])
     .doc("unix_timestamp(x[, pattern])", "Seconds since 1970 of a timestamp, date or text.")
@@ -271,15 +277,15 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .doc("from_utc_timestamp(timestamp, zone)", "What the clock of a zone shows, as a timestamp."),
     Function::new("to_utc_timestamp", &[Time, Text], TIME, |args, t| zoned(args, t, false))
         .doc("to_utc_timestamp(timestamp, zone)", "The timestamp at which the clock of a zone shows this."),
-    Function::new("convert_timezone", &[Text, Text, Time], Returns::Is(timestamp_ntz), |args, t| {
-        let (from, to, times) = (strings(&args[0]), strings(&args[1]), times(&args[2]));
+    Function::by("convert_timezone", convert_args, Returns::Is(timestamp_ntz), |args, t| {
+        let (zones, times) = (&args[..args.len() - 1], times(&args[args.len() - 1]));
         numbers::<TimestampMicrosecondType>(times.len(), t, |i| {
-            let time = times.at(i)?;
-            let utc = time - zone_offset(from.at(i)?, time)? * SECOND;
-            Some(utc + offset_at(to.at(i)?, utc)? * SECOND)
+            let (time, zone) = (times.at(i)?, |n: usize| strings(&zones[n]).at(i));
+            let utc = if zones.len() == 2 { time - zone_offset(zone(0)?, time)? * SECOND } else { time };
+            Some(utc + offset_at(zone(zones.len() - 1)?, utc)? * SECOND)
         })
     })
-    .doc("convert_timezone(from, to, timestamp_ntz)", "A clock's time in another zone."),
+    .doc("convert_timezone([from,] to, timestamp_ntz)", "A clock's time in another zone, from UTC's without a from."),
     Function::new("current_timezone", &[], TEXT, |_, _| texts(1, |_| Some("UTC"))).doc("current_timezone()", "UTC."),
 ];
 
@@ -440,6 +446,16 @@ fn formatted(column: &ArrayRef, rows: usize, mut at: impl FnMut(usize) -> Option
     })
 }
 
+/// As [`parse_args`], but a number is no moment.
+fn moment_args(name: &str, given: &[DataType]) -> Result<Vec<DataType>> {
+    if let [t] = given
+        && !(is_text(t) || *t == DataType::Null || matches!(t, DataType::Date32 | DataType::Timestamp(..)))
+    {
+        return plan_err!("{name}() takes a text, a date or a timestamp, not {}", spark_name(t));
+    }
+    parse_args(given)
+}
+
 fn parse_args(given: &[DataType]) -> Result<Vec<DataType>> {
     match given {
         [t] => Ok(vec![if is_text(t) { DataType::Utf8View } else { t.clone() }]),
@@ -458,6 +474,14 @@ fn parsed(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
         let (text, by) = (texts.at(i)?, by.at(i)?);
         compiled.iter().find(|(known, _)| known == by)?.1.parse(text)
     })
+}
+
+fn convert_args(given: &[DataType]) -> Result<Vec<DataType>> {
+    if !(2..=3).contains(&given.len()) {
+        return plan_err!("zones and a timestamp are needed, not {} arguments", given.len());
+    }
+    let time = given[given.len() - 1..].iter().map(|t| Time.coerce(t, "convert_timezone"));
+    given[..given.len() - 1].iter().map(|t| Text.coerce(t, "convert_timezone")).chain(time).collect()
 }
 
 fn make_args(given: &[DataType]) -> Result<Vec<DataType>> {
@@ -515,19 +539,58 @@ fn field_of(constant: Option<&ScalarValue>) -> Result<String> {
     Ok(name.to_ascii_lowercase())
 }
 
-fn part_type(_: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+fn part_args(given: &[DataType]) -> Result<Vec<DataType>> {
+    match given {
+        [field, DataType::Duration(_)] => Ok(vec![field.clone(), DataType::Duration(TimeUnit::Microsecond)]),
+        [field, t] if is_text(t) => Ok(vec![field.clone(), timestamp()]),
+        [_, DataType::Null | DataType::Date32 | DataType::Timestamp(..)] => Ok(given.to_vec()),
+        [_, t] => plan_err!("date_part() takes a date or timestamp, not {}", spark_name(t)),
+        _ => plan_err!("date_part() takes 2 arguments, not {}", given.len()),
+    }
+}
+
+fn part_type(given: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
     let Some(Some(constant)) = constants.first() else { return Ok(DataType::Int32) };
-    let seconds = matches!(field_of(Some(constant))?.as_str(), "second" | "seconds" | "s" | "sec" | "secs");
-    Ok(if seconds { DataType::Decimal128(8, 6) } else { DataType::Int32 })
+    let field = field_of(Some(constant))?;
+    let seconds = matches!(field.as_str(), "second" | "seconds" | "s" | "sec" | "secs");
+    Ok(match given.get(1) {
+        _ if seconds => DataType::Decimal128(8, 6),
+        Some(DataType::Duration(_)) if !matches!(field.as_str(), "day" | "d" | "days") => DataType::Int8,
+        _ => DataType::Int32,
+    })
+}
+
+/// A field of an interval, with its sign.
+fn duration_part(args: &[ArrayRef], field: &str, t: &DataType) -> Result<ArrayRef> {
+    use arrow::array::AsArray;
+    let times = args[1].as_primitive::<DurationMicrosecondType>();
+    let part = |unit: i64, within: i64| move |micros: i64| micros / unit % within;
+    let part: Box<dyn Fn(i64) -> i64> = match field {
+        "day" | "d" | "days" => Box::new(|micros| micros / DAY),
+        "hour" | "h" | "hours" | "hr" | "hrs" => Box::new(part(3600 * SECOND, 24)),
+        "minute" | "m" | "min" | "mins" | "minutes" => Box::new(part(60 * SECOND, 60)),
+        "second" | "seconds" | "s" | "sec" | "secs" => Box::new(|micros| micros % (60 * SECOND)),
+        other => return plan_err!("intervals of time have no field '{other}'"),
+    };
+    match t {
+        DataType::Decimal128(..) => numbers::<Decimal128Type>(times.len(), t, |i| times.at(i).map(|v| part(v).into())),
+        DataType::Int8 => numbers::<Int8Type>(times.len(), t, |i| times.at(i).map(|v| part(v) as i8)),
+        _ => numbers::<Int32Type>(times.len(), t, |i| times.at(i).map(|v| part(v) as i32)),
+    }
 }
 
 fn date_part(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
-    let (fields, moments) = (cast_column(&args[0], &DataType::Utf8View)?, cast_column(&args[1], &timestamp())?);
+    let fields = cast_column(&args[0], &DataType::Utf8View)?;
     let fields = strings(&fields);
-    let (Some(field), moments) = ((0..fields.len()).find_map(|i| fields.at(i)), times(&moments)) else {
+    let Some(field) = (0..fields.len()).find_map(|i| fields.at(i)) else {
         return Ok(arrow::array::new_null_array(t, args[0].len()));
     };
     let field = field.to_ascii_lowercase();
+    if matches!(args[1].data_type(), DataType::Duration(_)) {
+        return duration_part(args, &field, t);
+    }
+    let moments = cast_column(&args[1], &timestamp())?;
+    let moments = times(&moments);
     if let DataType::Decimal128(p, s) = t {
         return numbers::<Decimal128Type>(moments.len(), t, |i| {
             parse_decimal(&format!("{}e-6", moments.at(i)?.rem_euclid(60 * SECOND)), *p, *s)

@@ -212,11 +212,12 @@ pub(crate) fn common(given: &[DataType]) -> Result<DataType> {
 }
 
 impl Arg {
-    fn coerce(self, given: &DataType, function: &str) -> Result<DataType> {
+    pub(crate) fn coerce(self, given: &DataType, function: &str) -> Result<DataType> {
         let nested = given.is_nested();
         let wrong = |wanted: &str| plan_err!("{function}() needs {wanted}, not {}", types::spark_name(given));
         Ok(match self {
             Self::Any => given.clone(),
+            _ if types::is_interval(given) => return plan_err!("{function}() does not take an interval"),
             Self::Text if nested => return wrong("a string"),
             Self::TextOrBytes if nested => return wrong("a string or binary"),
             Self::TextOrBytes if types::is_binary(given) => DataType::BinaryView,

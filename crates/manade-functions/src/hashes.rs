@@ -6,27 +6,49 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMicrosecondType,
 };
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, plan_err};
 
 use crate::columns::numbers;
-use crate::function::Arg::Any;
 use crate::function::{Function, Returns};
 use crate::types;
 
 const SEED: u64 = 42;
 
 pub(crate) static FUNCTIONS: &[Function] = &[
-    Function::many("hash", &[Any], Any, Returns::Is(|| DataType::Int32), |args, t| {
+    Function::by("hash", hash_args, Returns::Is(|| DataType::Int32), |args, t| {
         let hashes = rows::<Murmur3>(args)?;
         numbers::<Int32Type>(hashes.len(), t, |i| Some(hashes[i] as u32 as i32))
     })
     .doc("hash(a, ...)", "A 32-bit hash (Murmur3) of values."),
-    Function::many("xxhash64", &[Any], Any, Returns::Is(|| DataType::Int64), |args, t| {
+    Function::by("xxhash64", hash_args, Returns::Is(|| DataType::Int64), |args, t| {
         let hashes = rows::<XxHash64>(args)?;
         numbers::<Int64Type>(hashes.len(), t, |i| Some(hashes[i] as i64))
     })
     .doc("xxhash64(a, ...)", "A 64-bit hash of values."),
 ];
+
+fn hash_args(given: &[DataType]) -> Result<Vec<DataType>> {
+    fn has_map(t: &DataType) -> bool {
+        match t {
+            DataType::Map(..) => true,
+            DataType::List(item) => has_map(item.data_type()),
+            DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+            _ => false,
+        }
+    }
+    if given.is_empty() {
+        return plan_err!("a hash needs a value");
+    }
+    match given.iter().find(|t| has_map(t) || types::is_interval(t)) {
+        Some(odd) => plan_err!("values of type {} cannot be hashed", types::spark_name(odd)),
+        None => Ok(given.to_vec()),
+    }
+}
+
+/// Spark's hash of a text or binary.
+pub(crate) fn murmur3(bytes: &[u8]) -> u32 {
+    Murmur3::bytes(bytes, SEED) as u32
+}
 
 /// `xxhash64` of each row.
 pub(crate) fn xxhash64_rows(columns: &[ArrayRef]) -> Result<Vec<u64>> {

@@ -50,7 +50,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .optional(1)
         .doc(
             "from_json(json, schema[, options])",
-            "A struct, array or map of a schema such as 'a INT, b ARRAY<STRING>'; what does not fit is null.",
+            "A struct, array or map of a schema such as 'a INT, b ARRAY<STRING>'; a field, array or map that does not fit is null.",
         )
         .differs("options: timestampFormat, dateFormat; strict JSON only")
         .tried(),
@@ -68,7 +68,34 @@ pub(crate) static FUNCTIONS: &[Function] = &[
 ];
 
 fn parse(text: &str) -> Option<Value> {
+    if text.contains("-0") {
+        return serde_json::from_str(&without_negative_zeros(text)).ok();
+    }
     serde_json::from_str(text).ok()
+}
+
+/// `-0` is the integer 0, which serde_json takes for a double.
+fn without_negative_zeros(text: &str) -> String {
+    let (mut out, mut quoted, mut chars) = (String::with_capacity(text.len()), false, text.char_indices());
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => quoted = !quoted,
+            '\\' if quoted => {
+                out.push(c);
+                out.extend(chars.next().map(|(_, escaped)| escaped));
+                continue;
+            }
+            '-' if !quoted
+                && out.chars().next_back().is_none_or(|before| !before.is_alphanumeric())
+                && text[at..].strip_prefix("-0").is_some_and(|rest| !rest.starts_with(['.', 'e', 'E'])) =>
+            {
+                continue;
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// A step of a path.
@@ -379,19 +406,25 @@ fn column(values: &[Option<&Value>], schema: &SparkType, formats: &Formats) -> R
         }),
         SparkType::Timestamp(_) | SparkType::TimestampNtz(_) => {
             let zoned = matches!(schema, SparkType::Timestamp(_));
-            numbers::<TimestampMicrosecondType>(rows, &t, |i| match &formats.timestamp {
-                Some(pattern) => pattern.parse(text(i)?),
-                None => parse_timestamp(text(i)?, zoned),
+            // A whole number counts seconds.
+            let seconds = |i: usize| integer(i).filter(|_| zoned)?.checked_mul(1_000_000);
+            numbers::<TimestampMicrosecondType>(rows, &t, |i| match (text(i), &formats.timestamp) {
+                (None, _) => seconds(i),
+                (Some(text), Some(pattern)) => pattern.parse(text),
+                (Some(text), None) => parse_timestamp(text, zoned),
             })
         }
         SparkType::Array(item) => {
-            let (mut items, mut lists) = (Vec::new(), Lists::with_capacity(rows));
-            for value in values {
-                let array = value.and_then(Value::as_array);
-                items.extend(array.into_iter().flatten().map(Some));
-                lists.push(items.len(), array.is_some());
+            let arrays: Vec<_> = values.iter().map(|value| value.and_then(Value::as_array)).collect();
+            let items: Vec<_> = arrays.iter().copied().flatten().flatten().map(Some).collect();
+            let column = column(&items, item, formats)?;
+            let (mut lists, mut end) = (Lists::with_capacity(rows), 0);
+            for array in arrays {
+                let start = end;
+                end += array.map_or(0, Vec::len);
+                lists.push(end, array.is_some() && all_fit(&items[start..end], &column, start));
             }
-            lists.finish(column(&items, item, formats)?)
+            lists.finish(column)
         }
         SparkType::Map(key, value) => map_column(values, key, value, formats),
         SparkType::Struct(fields) => {
@@ -421,22 +454,30 @@ fn text_column(values: &[Option<&Value>]) -> ArrayRef {
     Arc::new(texts.collect::<StringViewArray>())
 }
 
+/// Whether none of the values, which stand in `column` from `start` on, was lost for not being of its type.
+fn all_fit(values: &[Option<&Value>], column: &ArrayRef, start: usize) -> bool {
+    values.iter().enumerate().all(|(i, value)| column.is_valid(start + i) || value.is_none_or(Value::is_null))
+}
+
 fn map_column(values: &[Option<&Value>], key: &SparkType, value: &SparkType, formats: &Formats) -> Result<ArrayRef> {
-    let (mut keys, mut items, mut lists) = (Vec::new(), Vec::new(), Lists::with_capacity(values.len()));
-    for value in values {
-        let object = value.and_then(Value::as_object);
-        for (key, item) in object.into_iter().flatten() {
-            keys.push(Some(key.as_str()));
-            items.push(Some(item));
-        }
-        lists.push(items.len(), object.is_some());
+    let objects: Vec<_> = values.iter().map(|value| value.and_then(Value::as_object)).collect();
+    let (mut keys, mut items) = (Vec::new(), Vec::new());
+    for (key, item) in objects.iter().copied().flatten().flatten() {
+        keys.push(Some(key.as_str()));
+        items.push(Some(item));
     }
     let texts: ArrayRef = Arc::new(keys.into_iter().collect::<StringViewArray>());
     let keys = cast_column(&texts, &arrow_type(key))?;
-    let items = column(&items, value, formats)?;
+    let column = column(&items, value, formats)?;
+    let (mut lists, mut end) = (Lists::with_capacity(values.len()), 0);
+    for object in objects {
+        let start = end;
+        end += object.map_or(0, serde_json::Map::len);
+        lists.push(end, object.is_some() && all_fit(&items[start..end], &column, start));
+    }
     let DataType::Map(field, _) = map_of(arrow_type(key), arrow_type(value)) else { return exec_err!("not a map") };
     let DataType::Struct(fields) = field.data_type().clone() else { return exec_err!("not a map's entry") };
     let (offsets, nulls) = lists.into_parts();
-    let entries = StructArray::try_new(fields, vec![keys, items], None)?;
+    let entries = StructArray::try_new(fields, vec![keys, column], None)?;
     Ok(Arc::new(MapArray::try_new(field, offsets, entries, nulls, false)?))
 }

@@ -221,25 +221,53 @@ static DIVIDE: Function =
         })
     });
 
-/// Integer division: towards zero, of longs.
-static DIV: Function = Function::new("div", &[Arg::Number, Arg::Number], Returns::Is(|| DataType::Int64), div)
-    .doc("div(a, b)", "Whole part of a / b as bigint; null if b is 0. The function form of a DIV b.");
+/// Integer division: towards zero, of longs or of decimals.
+static DIV: Function = Function::by("div", div_args, Returns::Is(|| DataType::Int64), div)
+    .doc("div(a, b)", "Whole part of a / b as bigint; null if b is 0. The function form of a DIV b.")
+    .differs("doubles and texts are taken too");
+
+fn div_args(given: &[DataType]) -> Result<Vec<DataType>> {
+    let [l, r] = given else { return plan_err!("div() takes 2 arguments, not {}", given.len()) };
+    if let Some(odd) = given.iter().find(|t| !(t.is_numeric() || is_text(t) || **t == DataType::Null)) {
+        return plan_err!("div() needs numbers, not {}", crate::types::spark_name(odd));
+    }
+    let decimal = |t: &DataType| as_decimal(t).map(|(precision, scale)| DataType::Decimal128(precision, scale));
+    Ok(match (decimal(l), decimal(r)) {
+        _ if l.is_integer() && r.is_integer() => vec![DataType::Int64; 2],
+        (Some(l), Some(r)) => vec![l, r],
+        _ => vec![DataType::Float64; 2],
+    })
+}
 
 fn div(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
-    if args.iter().all(|a| a.data_type().is_integer()) {
-        let longs = args.iter().map(|a| crate::cast::cast_column(a, &DataType::Int64)).collect::<Result<Vec<_>>>()?;
-        let (a, b) = (crate::columns::longs(&longs[0]), crate::columns::longs(&longs[1]));
-        return numbers::<Int64Type>(a.len(), t, |i| {
-            let divisor = b.at(i).filter(|&b| b != 0)?;
-            Some(a.at(i)?.wrapping_div(divisor))
-        });
+    use arrow::array::AsArray;
+    match (args[0].data_type(), args[1].data_type()) {
+        (DataType::Int64, DataType::Int64) => {
+            let (a, b) = (crate::columns::longs(&args[0]), crate::columns::longs(&args[1]));
+            numbers::<Int64Type>(a.len(), t, |i| {
+                let divisor = b.at(i).filter(|&b| b != 0)?;
+                Some(a.at(i)?.wrapping_div(divisor))
+            })
+        }
+        (DataType::Decimal128(_, s1), DataType::Decimal128(_, s2)) => {
+            let (a, b) = (args[0].as_primitive::<Decimal128Type>(), args[1].as_primitive::<Decimal128Type>());
+            let fine = i32::from(*s1.max(s2));
+            let (level_a, level_b) = (power((fine - i32::from(*s1)) as u32), power((fine - i32::from(*s2)) as u32));
+            numbers::<Int64Type>(a.len(), t, |i| {
+                let divisor = i256::from_i128(b.at(i).filter(|&b| b != 0)?).checked_mul(level_b)?;
+                let whole = i256::from_i128(a.at(i)?).checked_mul(level_a)?.checked_div(divisor)?;
+                // What is too large wraps, as Java's longs do.
+                Some(whole.to_parts().0 as i64)
+            })
+        }
+        _ => {
+            let (a, b) = (crate::columns::doubles(&args[0]), crate::columns::doubles(&args[1]));
+            numbers::<Int64Type>(a.len(), t, |i| {
+                let divisor = b.at(i).filter(|&b| b != 0.0)?;
+                Some((a.at(i)? / divisor) as i64)
+            })
+        }
     }
-    let doubles = args.iter().map(|a| crate::cast::cast_column(a, &DataType::Float64)).collect::<Result<Vec<_>>>()?;
-    let (a, b) = (crate::columns::doubles(&doubles[0]), crate::columns::doubles(&doubles[1]));
-    numbers::<Int64Type>(a.len(), t, |i| {
-        let divisor = b.at(i).filter(|&b| b != 0.0)?;
-        Some((a.at(i)? / divisor) as i64)
-    })
 }
 
 pub(crate) static FUNCTIONS: &[&Function] = &[

@@ -1,19 +1,19 @@
-//! Functions of regular expressions. The syntax is that of the `regex` crate: linear time, no look-around and no
-//! back references, which are errors that say so.
+//! Functions of regular expressions. Java's patterns are made patterns of the `regex` crate: linear time, no look-around and
+//! no back references, which are errors that say so.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayBuilder, ArrayRef, StringViewBuilder};
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::{DataFusionError, Result, exec_err};
-use regex::Regex;
+use regex::{Captures, Match, Regex};
 
 use crate::columns::{At, Lists, booleans, ints, numbers, strings, text_lists, texts};
 use crate::function::Arg::{Int, Text};
 use crate::function::{Function, Returns};
 use crate::types::list_of;
 
-const DIFFERENCE: &str = "no look-around or back references; \\d, \\w and \\s match Unicode";
+const DIFFERENCE: &str = "no look-around, back references or \\Z; $ matches at the very end only; (?i) knows all alphabets";
 const TEXT: Returns = Returns::Is(|| DataType::Utf8View);
 const INT: Returns = Returns::Is(|| DataType::Int32);
 
@@ -38,7 +38,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         let text = strings(&args[0]);
         text_lists(text.len(), |i, out| {
             let (pattern, text, group) = (patterns.at(i)?, text.at(i)?, group_at(args, i)?);
-            for found in pattern.captures_iter(text) {
+            for found in all_captures(pattern, text) {
                 out.append_value(found.get(group).map_or("", |m| m.as_str()));
             }
             Some(())
@@ -56,7 +56,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("regexp_count", &[Text, Text], INT, |args, t| {
         let mut patterns = Patterns::new(&args[1])?;
         let text = strings(&args[0]);
-        numbers::<Int32Type>(text.len(), t, |i| Some(patterns.at(i)?.find_iter(text.at(i)?).count() as i32))
+        numbers::<Int32Type>(text.len(), t, |i| Some(all_matches(patterns.at(i)?, text.at(i)?).count() as i32))
     })
     .doc("regexp_count(text, pattern)", "Number of matches.")
     .differs(DIFFERENCE)
@@ -140,12 +140,125 @@ impl<'a> Patterns<'a> {
 
 /// Java's pattern as a Rust regular expression.
 fn compile(pattern: &str) -> Result<Regex> {
-    Regex::new(pattern).map_err(|error| {
+    Regex::new(&translated(pattern)).map_err(|error| {
         // A syntax error is drawn over several lines, of which the last says what is wrong.
         let drawn = error.to_string();
         let reason = drawn.lines().last().unwrap_or_default().trim_start_matches("error: ");
         DataFusionError::Execution(format!("pattern '{pattern}': {reason}"))
     })
+}
+
+/// Every match as Java's `Matcher.find` finds them: an empty one may begin where the last one ended.
+fn all_matches<'t>(pattern: &Regex, text: &'t str) -> impl Iterator<Item = Match<'t>> {
+    let mut from = Some(0);
+    std::iter::from_fn(move || {
+        let found = pattern.find_at(text, from?)?;
+        from = behind(text, &found);
+        Some(found)
+    })
+}
+
+fn all_captures<'t>(pattern: &Regex, text: &'t str) -> impl Iterator<Item = Captures<'t>> {
+    let mut from = Some(0);
+    std::iter::from_fn(move || {
+        let found = pattern.captures_at(text, from?)?;
+        from = behind(text, &found.get(0)?);
+        Some(found)
+    })
+}
+
+/// Where the search goes on; nowhere behind an empty match at the end.
+fn behind(text: &str, found: &Match<'_>) -> Option<usize> {
+    if !found.is_empty() {
+        return Some(found.end());
+    }
+    text[found.end()..].chars().next().map(|c| found.end() + c.len_utf8())
+}
+
+/// What Java's classes are, to stand within brackets.
+const CLASSES: &[(&str, &str)] = &[
+    ("d", "0-9"),
+    ("w", "a-zA-Z0-9_"),
+    ("s", r" \t\n\x0B\f\r"),
+    ("h", r" \t\xA0\u{1680}\u{180E}\u{2000}-\u{200A}\u{202F}\u{205F}\u{3000}"),
+    ("v", r"\n\x0B\f\r\x85\u{2028}\u{2029}"),
+    ("p{Lower}", "a-z"),
+    ("p{Upper}", "A-Z"),
+    ("p{ASCII}", r"\x00-\x7F"),
+    ("p{Alpha}", "a-zA-Z"),
+    ("p{Digit}", "0-9"),
+    ("p{Alnum}", "a-zA-Z0-9"),
+    ("p{Punct}", r"!-/:-@\[-`{-~"),
+    ("p{Graph}", "!-~"),
+    ("p{Print}", " -~"),
+    ("p{Blank}", r" \t"),
+    ("p{Cntrl}", r"\x00-\x1F\x7F"),
+    ("p{XDigit}", "0-9a-fA-F"),
+    ("p{Space}", r" \t\n\x0B\f\r"),
+];
+
+/// Java's pattern in the `regex` crate's syntax, where they write the same otherwise.
+fn translated(pattern: &str) -> String {
+    let (mut out, mut rest, mut depth) = (String::with_capacity(pattern.len()), pattern, 0_usize);
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        rest = after;
+        match c {
+            '\\' => rest = escape(after, depth, &mut out),
+            '[' => {
+                depth += 1;
+                out.push(c);
+                // Java has no [:alpha:]: these are characters.
+                if depth > 1 && after.starts_with(':') {
+                    out.push('\\');
+                }
+                // A bracket that comes first is a character.
+                for first in ["^]", "]"] {
+                    if let Some(after) = rest.strip_prefix(first) {
+                        out.push_str(first);
+                        rest = after;
+                        break;
+                    }
+                }
+            }
+            ']' if depth > 0 => {
+                depth -= 1;
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Writes what a backslash and `text` begin with mean, and returns what follows.
+fn escape<'p>(text: &'p str, depth: usize, out: &mut String) -> &'p str {
+    if let Some(quoted) = text.strip_prefix('Q') {
+        let (quoted, after) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+        out.push_str(&regex::escape(quoted));
+        return after;
+    }
+    if let Some(after) = text.strip_prefix('e') {
+        out.push_str(r"\x1B");
+        return after;
+    }
+    if let (0, Some(after)) = (depth, text.strip_prefix('R')) {
+        out.push_str(r"(?:\r\n|[\n\x0B\f\r\x85\u{2028}\u{2029}])");
+        return after;
+    }
+    for (name, class) in CLASSES {
+        let (first, rest) = name.split_at(1);
+        for (negated, letter) in [("", first.to_owned()), ("^", first.to_uppercase())] {
+            if let Some(after) = text.strip_prefix(letter.as_str()).and_then(|text| text.strip_prefix(rest)) {
+                out.extend(["[", negated, class, "]"]);
+                return after;
+            }
+        }
+    }
+    let escaped = text.chars().next();
+    out.push('\\');
+    out.extend(escaped);
+    &text[escaped.map_or(0, char::len_utf8)..]
 }
 
 fn group_at(args: &[ArrayRef], row: usize) -> Option<usize> {
@@ -233,7 +346,7 @@ fn regexp_replace(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
         let start = text.char_indices().nth(from.max(1) as usize - 1).map_or(text.len(), |(at, _)| at);
         let mut last = start;
         out.push_str(&text[..start]);
-        for found in pattern.captures_iter(&text[start..]) {
+        for found in all_captures(pattern, &text[start..]) {
             let whole = found.get(0)?;
             out.push_str(&text[last..start + whole.start()]);
             for piece in pieces {
@@ -299,7 +412,7 @@ fn split_characters(text: &str, limit: usize, out: &mut StringViewBuilder) {
 /// As Java's `String.split`: an empty match at the start gives no empty first part.
 fn split_by(text: &str, pattern: &Regex, limit: usize, out: &mut StringViewBuilder) {
     let (mut last, mut parts) = (0, 1);
-    for found in pattern.find_iter(text) {
+    for found in all_matches(pattern, text) {
         if parts == limit {
             break;
         }

@@ -18,7 +18,10 @@ use crate::aggregates::{self, RENAMED};
 use crate::function::{Function, reason};
 use crate::lambdas::LAMBDAS;
 use crate::planner::{Planner, Types};
-use crate::{collections, conditional, dates, hashes, json, maps, numbers, operators, regexps, rules, strings};
+use crate::{
+    charsets, collections, conditional, dates, hashes, intervals, json, maps, numbers, operators, printf, regexps, rules,
+    strings, urls,
+};
 
 /// A function as docs/sql.md shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +87,7 @@ pub fn documented() -> &'static [FunctionDoc] {
             kind: FunctionKind::Scalar,
             signature: b.signature,
             line: b.line,
-            difference: b.difference,
+            difference: None,
         });
         let renamed = RENAMED.iter().map(|r| FunctionDoc {
             name: r.name,
@@ -176,6 +179,10 @@ fn own() -> impl Iterator<Item = &'static Function> {
         collections::FUNCTIONS,
         maps::FUNCTIONS,
         hashes::FUNCTIONS,
+        charsets::FUNCTIONS,
+        intervals::FUNCTIONS,
+        printf::FUNCTIONS,
+        urls::FUNCTIONS,
     ];
     tables.into_iter().flatten().chain(operators::FUNCTIONS.iter().copied())
 }
@@ -187,7 +194,6 @@ struct Borrowed {
     aliases: &'static [&'static str],
     signature: &'static str,
     line: &'static str,
-    difference: Option<&'static str>,
 }
 
 impl Borrowed {
@@ -202,16 +208,12 @@ impl Borrowed {
 
 macro_rules! borrowed {
     ($function:path, $name:literal, [$($alias:literal),*], $signature:literal, $line:literal) => {
-        borrowed!($function, $name, [$($alias),*], $signature, $line, None)
-    };
-    ($function:path, $name:literal, [$($alias:literal),*], $signature:literal, $line:literal, $difference:expr) => {
         Borrowed {
             function: $function,
             name: $name,
             aliases: &[$($alias),*],
             signature: $signature,
             line: $line,
-            difference: $difference,
         }
     };
 }
@@ -227,34 +229,11 @@ static BORROWED: &[Borrowed] = &[
         "SHA-2 of 224, 256 (or 0), 384 or 512 bits, in hexadecimal."
     ),
     borrowed!(spark::hash::crc32, "crc32", [], "crc32(x)", "CRC-32 of a text or binary."),
-    borrowed!(
-        spark::string::format_string,
-        "format_string",
-        ["printf"],
-        "format_string(format, a, ...)",
-        "Text in printf's style.",
-        Some("%f rounds the double itself, Java its shortest decimals")
-    ),
     borrowed!(spark::string::soundex, "soundex", [], "soundex(text)", "Soundex code of a text."),
     borrowed!(spark::string::elt, "elt", [], "elt(n, a, b, ...)", "The n-th of the other arguments."),
     borrowed!(spark::string::luhn_check, "luhn_check", [], "luhn_check(digits)", "Whether the check digit is right."),
     borrowed!(spark::string::quote, "quote", [], "quote(text)", "text in single quotes."),
     borrowed!(spark::string::is_valid_utf8, "is_valid_utf8", [], "is_valid_utf8(x)", "Whether bytes are UTF-8."),
-    borrowed!(
-        spark::url::parse_url,
-        "parse_url",
-        [],
-        "parse_url(url, part[, key])",
-        "HOST, PATH, QUERY, REF, PROTOCOL, FILE, AUTHORITY or USERINFO of a URL.",
-        Some("AUTHORITY leaves out a scheme's usual port")
-    ),
-    borrowed!(
-        spark::url::try_parse_url,
-        "try_parse_url",
-        [],
-        "try_parse_url(url, part[, key])",
-        "As parse_url; null if it is no URL."
-    ),
     borrowed!(spark::url::url_encode, "url_encode", [], "url_encode(text)", "Text as a form in a URL carries it."),
     borrowed!(spark::url::url_decode, "url_decode", [], "url_decode(text)", "Text from a URL's form."),
     borrowed!(
@@ -263,13 +242,6 @@ static BORROWED: &[Borrowed] = &[
         [],
         "try_url_decode(text)",
         "As url_decode; null if it is none."
-    ),
-    borrowed!(
-        spark::math::width_bucket,
-        "width_bucket",
-        [],
-        "width_bucket(x, low, high, n)",
-        "Which of n buckets of equal width holds x."
     ),
     borrowed!(
         functions::core::named_struct,
@@ -316,7 +288,7 @@ pub static PLANNED: &[FunctionDoc] = &[
         Aggregate,
         "percentile",
         ["percentile_cont"],
-        "percentile(x, fraction or array of them), percentile_cont(fraction) WITHIN GROUP (ORDER BY x)",
+        "percentile(x, fraction or array of them), percentile_cont(fraction) WITHIN GROUP (ORDER BY x [DESC])",
         "Exact percentile, between two values where it falls between them."
     ),
     planned!(

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use arrow::compute::concat as concat_arrays;
 use arrow::datatypes::{DataType, Int32Type};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_err};
 
 use crate::cast::cast_column;
 use crate::columns::{At, binaries, booleans, bytes, ints, longs, numbers, strings, texts, written};
 use crate::function::Arg::{Any, Int, Long, Text, TextOrBytes};
-use crate::function::{Args, Function, Returns, common};
+use crate::function::{Args, Function, Returns};
 use crate::types::{is_binary, list_of};
 
 const BOOLEAN: Returns = Returns::Is(|| DataType::Boolean);
@@ -39,20 +39,9 @@ pub(crate) const LOCATE: Function = Function::new("locate", &[Text, Text, Int], 
 .aliases(&["position"])
 .doc("locate(part, text[, from])", "Position of the first occurrence of a part, 0 if there is none.");
 
-pub(crate) const OVERLAY: Function = Function::new("overlay", &[Text, Text, Int, Int], TEXT, |args, _| {
-    let (text, with, at) = (strings(&args[0]), strings(&args[1]), ints(&args[2]));
-    written(text.len(), |i, out| {
-        let (text, with, at) = (text.at(i)?, with.at(i)?, at.at(i)?);
-        let length = if args.len() > 3 { ints(&args[3]).at(i)? } else { -1 };
-        let length = if length < 0 { with.chars().count() as i32 } else { length };
-        out.push_str(part(text, 1, at - 1));
-        out.push_str(with);
-        out.push_str(part(text, at.saturating_add(length), i32::MAX));
-        Some(())
-    })
-})
-.optional(1)
-.doc("overlay(text, with, position[, length])", "text with the characters from a position on replaced.");
+pub(crate) const OVERLAY: Function =
+    Function::by("overlay", overlay_args, Returns::Like(0), overlay)
+        .doc("overlay(text, with, position[, length])", "text or binary with a part from a position on replaced.");
 
 macro_rules! of_text {
     ($name:literal, $line:literal, $f:expr) => {
@@ -119,12 +108,10 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("rtrim", &[Text, Text], TEXT, |args, _| trim(args, args.len() - 1, 0, false, true))
         .optional(1)
         .doc("rtrim([characters,] text)", "text without spaces, or those characters, at its end."),
-    Function::new("lpad", &[Text, Int, Text], TEXT, |args, _| pad(args, true))
-        .optional(1)
-        .doc("lpad(text, length[, with])", "text filled up at its start, or cut, to a length."),
-    Function::new("rpad", &[Text, Int, Text], TEXT, |args, _| pad(args, false))
-        .optional(1)
-        .doc("rpad(text, length[, with])", "text filled up at its end, or cut, to a length."),
+    Function::by("lpad", pad_args, Returns::Like(0), |args, t| pad(args, t, true))
+        .doc("lpad(text, length[, with])", "text or binary filled up at its start, or cut, to a length."),
+    Function::by("rpad", pad_args, Returns::Like(0), |args, t| pad(args, t, false))
+        .doc("rpad(text, length[, with])", "text or binary filled up at its end, or cut, to a length."),
     Function::new("repeat", &[Text, Int], TEXT, |args, _| {
         let (text, times) = (strings(&args[0]), ints(&args[1]));
         texts(text.len(), |i| Some(text.at(i)?.repeat(times.at(i)?.max(0) as usize)))
@@ -164,11 +151,18 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("ilike", &[Text, Text, Text], BOOLEAN, |args, _| like(args, true))
         .optional(1)
         .doc("ilike(text, pattern[, escape])", "As like, without case."),
-    Function::new("left", &[Text, Int], TEXT, |args, _| {
+    Function::new("left", &[TextOrBytes, Int], Returns::Like(0), |args, t| {
+        if *t == DataType::BinaryView {
+            let (data, n) = (binaries(&args[0]), ints(&args[1]));
+            return bytes(data.len(), |i| {
+                let data = data.at(i)?;
+                Some(&data[..data.len().min(n.at(i)?.max(0) as usize)])
+            });
+        }
         let (text, n) = (strings(&args[0]), ints(&args[1]));
         texts(text.len(), |i| Some(part(text.at(i)?, 1, n.at(i)?)))
     })
-    .doc("left(text, n)", "The first n characters."),
+    .doc("left(text, n)", "The first n characters, of a binary bytes."),
     Function::new("right", &[Text, Int], TEXT, |args, _| {
         let (text, n) = (strings(&args[0]), ints(&args[1]));
         texts(text.len(), |i| {
@@ -221,25 +215,6 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         bytes(text.len(), |i| unbase64(text.at(i)?))
     })
     .doc("unbase64(text)", "Bytes from base 64; null if it is none."),
-    Function::by("decode", decode_args, Returns::By(decode_type), decode)
-        .doc(
-            "decode(bytes, charset) or decode(x, a, result, ..., [default])",
-            "Text of bytes; or the result beside the value that x is equal to.",
-        )
-        .differs("charsets: UTF-8, US-ASCII, ISO-8859-1"),
-    Function::new("encode", &[Text, Text], BYTES, |args, _| {
-        let (text, charset) = (strings(&args[0]), strings(&args[1]));
-        check_charsets(&args[1])?;
-        bytes(text.len(), |i| {
-            let text = text.at(i)?;
-            Some(match charset_of(charset.at(i)?)? {
-                Charset::Utf8 => text.as_bytes().to_vec(),
-                Charset::Latin1 => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
-            })
-        })
-    })
-    .doc("encode(text, charset)", "Bytes of a text.")
-    .differs("charsets: UTF-8, US-ASCII, ISO-8859-1"),
     Function::new("to_binary", &[Text, Text], BYTES, |args, _| {
         let text = strings(&args[0]);
         bytes(text.len(), |i| {
@@ -338,20 +313,22 @@ fn substring(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
     let length = |i: usize| if args.len() > 2 { ints(&args[2]).at(i) } else { Some(i32::MAX) };
     if *t == DataType::BinaryView {
         let data = binaries(&args[0]);
-        return bytes(data.len(), |i| {
-            let (data, position, length) = (data.at(i)?, i64::from(position.at(i)?), i64::from(length(i)?));
-            let len = data.len() as i64;
-            let start = match position {
-                0 => 0,
-                1.. => position - 1,
-                _ => len + position,
-            };
-            let end = start.saturating_add(length).clamp(0, len);
-            Some(&data[start.clamp(0, end) as usize..end as usize])
-        });
+        return bytes(data.len(), |i| Some(piece(data.at(i)?, position.at(i)?, length(i)?)));
     }
     let text = strings(&args[0]);
     texts(text.len(), |i| Some(part(text.at(i)?, position.at(i)?, length(i)?)))
+}
+
+/// As [`part`], of bytes.
+fn piece(data: &[u8], position: i32, length: i32) -> &[u8] {
+    let len = data.len() as i64;
+    let start = match position {
+        0 => 0,
+        1.. => i64::from(position) - 1,
+        _ => len + i64::from(position),
+    };
+    let end = start.saturating_add(length.into()).clamp(0, len);
+    &data[start.clamp(0, end) as usize..end as usize]
 }
 
 /// Position of the first occurrence at or behind position `from`, 0 if there is none.
@@ -504,7 +481,27 @@ fn trim(args: &[ArrayRef], text: usize, set: usize, start: bool, end: bool) -> R
     })
 }
 
-fn pad(args: &[ArrayRef], start: bool) -> Result<ArrayRef> {
+/// Binary only if all of `parts` are.
+fn alike(given: &[DataType], parts: &[usize], name: &str) -> Result<DataType> {
+    let parts = || parts.iter().filter_map(|&i| given.get(i));
+    if let Some(nested) = parts().find(|t| t.is_nested()) {
+        return plan_err!("{name}() needs a string or binary, not {}", crate::types::spark_name(nested));
+    }
+    Ok(if parts().all(is_binary) { DataType::BinaryView } else { DataType::Utf8View })
+}
+
+fn pad_args(given: &[DataType]) -> Result<Vec<DataType>> {
+    if !(2..=3).contains(&given.len()) {
+        return plan_err!("a text, a length and perhaps a filling are needed, not {} arguments", given.len());
+    }
+    let each = alike(given, &[0, 2], "lpad")?;
+    Ok([each.clone(), DataType::Int32, each].into_iter().take(given.len()).collect())
+}
+
+fn pad(args: &[ArrayRef], t: &DataType, start: bool) -> Result<ArrayRef> {
+    if *t == DataType::BinaryView {
+        return pad_bytes(args, start);
+    }
     let (text, length) = (strings(&args[0]), ints(&args[1]));
     written(text.len(), |i, out| {
         let (text, length) = (text.at(i)?, length.at(i)?.max(0) as usize);
@@ -518,6 +515,52 @@ fn pad(args: &[ArrayRef], start: bool) -> Result<ArrayRef> {
         if start {
             out.push_str(cut);
         }
+        Some(())
+    })
+}
+
+fn pad_bytes(args: &[ArrayRef], start: bool) -> Result<ArrayRef> {
+    let (data, length) = (binaries(&args[0]), ints(&args[1]));
+    bytes(data.len(), |i| {
+        let (data, length) = (data.at(i)?, length.at(i)?.max(0) as usize);
+        let with = if args.len() > 2 { binaries(&args[2]).at(i)? } else { &[0] };
+        let cut = &data[..data.len().min(length)];
+        let filling = with.iter().copied().cycle().take(length.saturating_sub(data.len()));
+        Some(if start { filling.chain(cut.iter().copied()).collect() } else { [cut, &filling.collect::<Vec<_>>()].concat() })
+    })
+}
+
+fn overlay_args(given: &[DataType]) -> Result<Vec<DataType>> {
+    if !(3..=4).contains(&given.len()) {
+        return plan_err!("overlay() takes 3 to 4 arguments, not {}", given.len());
+    }
+    let each = alike(given, &[0, 1], "overlay")?;
+    if given[..2].iter().any(is_binary) && each != DataType::BinaryView {
+        return plan_err!("overlay() needs two strings or two binaries");
+    }
+    Ok([each.clone(), each, DataType::Int32, DataType::Int32].into_iter().take(given.len()).collect())
+}
+
+fn overlay(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
+    let (at, length) = (ints(&args[2]), args.get(3).map(ints));
+    // Negative: as long as what is put there.
+    let length = |i: usize| length.map_or(Some(-1), |length| length.at(i));
+    if *t == DataType::BinaryView {
+        let (data, with) = (binaries(&args[0]), binaries(&args[1]));
+        return bytes(data.len(), |i| {
+            let (data, with, at) = (data.at(i)?, with.at(i)?, at.at(i)?);
+            let length = length(i).map(|length| if length < 0 { with.len() as i32 } else { length })?;
+            let rest = piece(data, at.saturating_add(length), i32::MAX);
+            Some([piece(data, 1, at.saturating_sub(1)), with, rest].concat())
+        });
+    }
+    let (text, with) = (strings(&args[0]), strings(&args[1]));
+    written(text.len(), |i, out| {
+        let (text, with, at) = (text.at(i)?, with.at(i)?, at.at(i)?);
+        let length = length(i).map(|length| if length < 0 { with.chars().count() as i32 } else { length })?;
+        out.push_str(part(text, 1, at.saturating_sub(1)));
+        out.push_str(with);
+        out.push_str(part(text, at.saturating_add(length), i32::MAX));
         Some(())
     })
 }
@@ -573,79 +616,6 @@ pub(crate) fn unbase64(text: &str) -> Option<Vec<u8>> {
         _ => out.extend_from_slice(&((bits >> 2) as u16).to_be_bytes()),
     }
     Some(out)
-}
-
-enum Charset {
-    Utf8,
-    Latin1,
-}
-
-fn charset_of(name: &str) -> Option<Charset> {
-    match name.to_ascii_lowercase().as_str() {
-        "utf-8" | "utf8" => Some(Charset::Utf8),
-        "us-ascii" | "iso-8859-1" => Some(Charset::Latin1),
-        _ => None,
-    }
-}
-
-fn check_charsets(names: &ArrayRef) -> Result<()> {
-    let names = strings(names);
-    match (0..names.len()).filter_map(|i| names.at(i)).find(|n| charset_of(n).is_none()) {
-        Some(name) => exec_err!("no charset {name}: UTF-8, US-ASCII and ISO-8859-1 are known"),
-        None => Ok(()),
-    }
-}
-
-fn decode_args(given: &[DataType]) -> Result<Vec<DataType>> {
-    match given {
-        [] | [_] => plan_err!("decode() takes bytes and a charset, or a value and pairs of value and result"),
-        [_, _] => Ok(vec![DataType::BinaryView, DataType::Utf8View]),
-        _ => {
-            let result = decode_type(given)?;
-            let values: Vec<_> =
-                given.iter().enumerate().filter(|&(i, _)| decoded(i, given.len())).map(|(_, t)| t.clone()).collect();
-            let value = common(&values)?;
-            let each = |i| if decoded(i, given.len()) { value.clone() } else { result.clone() };
-            Ok((0..given.len()).map(each).collect())
-        }
-    }
-}
-
-/// Whether argument `i` of `decode(x, a, result, ...)` is compared; the others are results.
-fn decoded(i: usize, len: usize) -> bool {
-    i == 0 || i % 2 == 1 && i + 1 < len
-}
-
-fn decode_type(given: &[DataType]) -> Result<DataType> {
-    if given.len() == 2 {
-        return Ok(DataType::Utf8View);
-    }
-    let len = given.len();
-    common(&given.iter().enumerate().filter(|&(i, _)| !decoded(i, len)).map(|(_, t)| t.clone()).collect::<Vec<_>>())
-}
-
-fn decode(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
-    if args.len() == 2 {
-        let (data, charset) = (binaries(&args[0]), strings(&args[1]));
-        check_charsets(&args[1])?;
-        return texts(data.len(), |i| {
-            let data = data.at(i)?;
-            Some(match charset_of(charset.at(i)?)? {
-                Charset::Utf8 => String::from_utf8_lossy(data).into_owned(),
-                Charset::Latin1 => data.iter().map(|&b| char::from(b)).collect(),
-            })
-        });
-    }
-    let rows = args[0].len();
-    let mut result = match args.len() % 2 {
-        0 => Arc::clone(&args[args.len() - 1]),
-        _ => arrow::array::new_null_array(t, rows),
-    };
-    for pair in (1..args.len() - 1).step_by(2).rev() {
-        let equal = arrow::compute::kernels::cmp::not_distinct(&args[0], &args[pair])?;
-        result = arrow::compute::kernels::zip::zip(&equal, &args[pair + 1], &result)?;
-    }
-    Ok(result)
 }
 
 fn levenshtein(a: &str, b: &str) -> i32 {

@@ -21,6 +21,7 @@ mod parse;
 mod plan;
 mod query;
 mod run;
+mod strings;
 mod types;
 
 pub use bind::compile;

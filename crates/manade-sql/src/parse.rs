@@ -4,13 +4,16 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion::logical_expr::sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Query, Statement};
-use datafusion::logical_expr::sqlparser::dialect::{Dialect, SparkSqlDialect};
+use datafusion::logical_expr::sqlparser::ast::{
+    CastKind, DataType, Expr, Ident, Interval, ObjectName, Query, Statement, Value,
+};
+use datafusion::logical_expr::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use datafusion::logical_expr::sqlparser::keywords::Keyword;
 use datafusion::logical_expr::sqlparser::parser::{Parser, ParserError};
 use datafusion::logical_expr::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::bind::Problem;
+use crate::strings::{self, hide_raw};
 
 /// Nested expressions and subqueries; sqlparser counts each level several times.
 const DEEPEST: usize = 400;
@@ -78,11 +81,6 @@ impl Dialect for Spark {
         true
     }
 
-    /// `LIKE '100\%'` keeps its backslash.
-    fn ignores_wildcard_escapes(&self) -> bool {
-        true
-    }
-
     fn supports_filter_during_aggregation(&self) -> bool {
         true
     }
@@ -146,19 +144,47 @@ impl Dialect for Spark {
         true
     }
 
-    /// `CAST(x AS STRUCT<a: INT>)`: sqlparser does not know Spark's nested types.
+    /// `CAST(x AS STRUCT<a: INT>)`, `struct(a.*)` and `INTERVAL 3 HOURS 5 MINUTES`, which sqlparser does not know.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        nested_cast(parser).then(|| parse_nested_cast(parser))
+        if nested_cast(parser) {
+            return Some(parse_nested_cast(parser));
+        }
+        if wildcard(parser) {
+            return Some(parser.parse_wildcard_expr());
+        }
+        long_interval(parser)
     }
 
-    /// `a DIV b`, left-associative like `*`.
+    /// `||` binds as `+` does, and shifts less than that.
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::StringConcat => Some(Ok(self.prec_value(Precedence::PlusMinus))),
+            Token::ShiftLeft | Token::ShiftRight => Some(Ok(self.prec_value(Precedence::PlusMinus) - 1)),
+            _ => None,
+        }
+    }
+
+    /// `a DIV b` and shifts, of which sqlparser knows neither.
     fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        parser.parse_keyword(Keyword::DIV).then(|| {
-            let right = Box::new(parser.parse_subexpr(precedence)?);
-            Ok(Expr::BinaryOp { left: Box::new(expr.clone()), op: BinaryOperator::MyIntegerDivide, right })
-        })
+        let op = if parser.parse_keyword(Keyword::DIV) {
+            BinaryOperator::MyIntegerDivide
+        } else if parser.consume_token(&Token::ShiftLeft) {
+            BinaryOperator::PGBitwiseShiftLeft
+        } else if parser.consume_token(&Token::ShiftRight) {
+            match parser.consume_token(&Token::Gt) {
+                true => BinaryOperator::Custom(UNSIGNED_SHIFT.to_owned()),
+                false => BinaryOperator::PGBitwiseShiftRight,
+            }
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(precedence).map(Box::new);
+        Some(right.map(|right| Expr::BinaryOp { left: Box::new(expr.clone()), op, right }))
     }
 }
+
+/// Java's shift that fills with zeros.
+pub const UNSIGNED_SHIFT: &str = ">>>";
 
 /// Whether a CAST to an array, map or struct follows.
 fn nested_cast(parser: &Parser) -> bool {
@@ -186,6 +212,48 @@ fn nested_cast(parser: &Parser) -> bool {
         }
     }
     false
+}
+
+/// Whether `a.b.*` follows.
+fn wildcard(parser: &Parser) -> bool {
+    let token = |n: usize| &parser.peek_nth_token_ref(n).token;
+    let names = (0..).step_by(2).take_while(|&n| matches!(token(n), Token::Word(_)) && *token(n + 1) == Token::Period);
+    let names = names.count();
+    names > 0 && *token(2 * names) == Token::Mul
+}
+
+/// An interval of several numbers with units, as the text that says the same.
+fn long_interval(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let word = |n: usize| matches!(parser.peek_nth_token_ref(n).token, Token::Word(_));
+    let number = |n: usize| match &parser.peek_nth_token_ref(n).token {
+        Token::Number(digits, _) | Token::SingleQuotedString(digits) => {
+            digits.trim().parse::<f64>().is_ok().then(|| digits.trim().to_owned())
+        }
+        _ => None,
+    };
+    let interval = matches!(&parser.peek_token_ref().token, Token::Word(word) if word.keyword == Keyword::INTERVAL);
+    let sign = usize::from(parser.peek_nth_token_ref(1).token == Token::Minus);
+    let pairs = (0..).map(|pair| 1 + sign + 2 * pair).take_while(|&n| number(n).is_some() && word(n + 1));
+    let pairs: Vec<usize> = pairs.collect();
+    if !interval || pairs.len() < 2 {
+        return None;
+    }
+    let texts: Vec<String> = pairs
+        .iter()
+        .map(|&n| format!("{} {}", number(n).unwrap_or_default(), parser.peek_nth_token_ref(n + 1).token))
+        .collect();
+    let text = format!("{}{}", if sign == 1 { "-" } else { "" }, texts.join(" "));
+    let first = parser.peek_nth_token_ref(1).span;
+    for _ in 0..=sign + 2 * pairs.len() {
+        parser.advance_token();
+    }
+    Some(Ok(Expr::Interval(Interval {
+        value: Box::new(Expr::Value(Value::SingleQuotedString(text).with_span(first))),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })))
 }
 
 /// The type is kept as its text, in which a pipeline file would write it too.
@@ -216,7 +284,8 @@ fn parse_nested_cast(parser: &mut Parser) -> Result<Expr, ParserError> {
 
 /// Tokens in which a number keeps its type suffix: `1.5D`, `3L`, `2BD`.
 fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Problem> {
-    let tokens = Tokenizer::new(&Spark, text)
+    let tokens = Tokenizer::new(&Spark, &hide_raw(text))
+        .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| Problem::new(error.location, lower_first(&error.message)))?;
     if tokens.len() > MOST_TOKENS {
@@ -240,7 +309,7 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Problem> {
                 }
                 last.span.end = token.span.end;
             }
-            _ => joined.push(token),
+            _ => strings::push(&mut joined, token),
         }
     }
     exists_of_arrays(&mut joined);

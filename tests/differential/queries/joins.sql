@@ -37,3 +37,9 @@ SELECT e.origin, count(*) AS flights FROM events e LEFT ANTI JOIN airports a ON 
 
 -- query: window_of_a_join
 SELECT window(e.date, '1 day').start AS day, a.state, count(*) AS flights, avg(e.delay) AS delay FROM events e JOIN airports a ON e.origin = a.iata WHERE a.state IN ('CA', 'NY', 'HI') GROUP BY window(e.date, '1 day'), a.state;
+
+-- query: using_comes_first
+SELECT * FROM events e JOIN (SELECT city AS place, iata AS origin, state FROM airports) a USING (origin) WHERE e.delay > 300;
+
+-- query: natural_join_of_all
+SELECT * FROM events NATURAL LEFT JOIN (SELECT city, iata AS destination FROM airports) WHERE delay > 300;

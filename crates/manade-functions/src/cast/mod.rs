@@ -22,9 +22,9 @@ use datafusion::logical_expr::{
 pub(crate) use parse::{
     days_of, parse_boolean, parse_date, parse_decimal, parse_double, parse_integer, parse_timestamp, zone_offset,
 };
-pub(crate) use show::{put, show_double, show_timestamp, show_value};
+pub(crate) use show::{put, show_decimal, show_double, show_float, show_timestamp, show_value};
 
-use crate::columns::{At, binaries, booleans, numbers, strings, written};
+use crate::columns::{At, binaries, booleans, bytes, numbers, strings, written};
 use crate::types::{self, is_binary, is_float, is_text};
 
 const MICROS: i64 = 1_000_000;
@@ -39,14 +39,18 @@ pub fn cast(expr: Expr, to: DataType) -> Expr {
 
 /// Whether there is a cast from `from` to `to`, which then gives a value or null. Of nested types only the outermost are
 /// compared.
-pub fn castable(from: &DataType, to: &DataType) -> bool {
+pub fn castable("); b=s.index("/// Whether Arrow's cast from")
+s=s[:a]+"""pub fn castable(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
-        (DataType::Interval(_) | DataType::Duration(_), _) => is_text(to),
+        (DataType::Null, _) => true,
+        (DataType::Duration(TimeUnit::Second), to) => is_text(to) || to.is_numeric(),
+        (DataType::Duration(_), to) => is_text(to),
+        (DataType::Interval(_), _) => false,
         (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), to) => {
             is_text(to) || std::mem::discriminant(from) == std::mem::discriminant(to)
         }
         (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
-        (DataType::Date32, to) => is_text(to) || to.is_temporal(),
+        (DataType::Date32, to) => !is_binary(to),
         (from, to) if is_binary(from) => is_text(to),
         (from, to) if is_binary(to) => is_text(from) || from.is_integer(),
         (from, DataType::Date32) => is_text(from) || from.is_temporal(),
@@ -67,7 +71,9 @@ pub(crate) fn plain(from: &DataType, to: &DataType) -> bool {
         (DataType::Boolean, t) if t.is_numeric() && !matches!(t, DataType::Decimal128(..)) => true,
         (f, t) if f.is_integer() && is_text(t) => true,
         (DataType::Date32, t) if is_text(t) => true,
+        (DataType::Duration(_), t) if is_text(t) => false,
         (DataType::Interval(_) | DataType::Duration(_) | DataType::Dictionary(..), _)
+        | (DataType::Int64, DataType::Duration(_))
         | (_, DataType::Dictionary(..)) => true,
         _ => false,
     }
@@ -105,23 +111,29 @@ pub(crate) fn cast_column(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> 
             let column = column.as_primitive::<Date32Type>();
             numbers::<TimestampMicrosecondType>(column.len(), to, |i| Some(i64::from(column.at(i)?) * 86_400 * MICROS))
         }
+        // A date is no number; Spark takes the cast and gives null.
+        (DataType::Date32, t) if t.is_numeric() || *t == DataType::Boolean => Ok(new_null_array(to, column.len())),
         (DataType::Decimal128(..), _) => from_decimal(column, to),
         (f, _) if f.is_numeric() || *f == DataType::Boolean => from_number(column, to),
         _ => exec_err!("{} cannot be cast to {}", types::spark_name(from), types::spark_name(to)),
     }
 }
 
-/// Integers, as their bytes with the highest first.
+/// Integers as their bytes, the highest first.
 fn to_bytes(column: &ArrayRef) -> Result<ArrayRef> {
-    let rows = 0..column.len();
-    let bytes: BinaryViewArray = match column.data_type() {
-        DataType::Int8 => rows.map(|i| Some(column.as_primitive::<Int8Type>().at(i)?.to_be_bytes())).collect(),
-        DataType::Int16 => rows.map(|i| Some(column.as_primitive::<Int16Type>().at(i)?.to_be_bytes())).collect(),
-        DataType::Int32 => rows.map(|i| Some(column.as_primitive::<Int32Type>().at(i)?.to_be_bytes())).collect(),
-        DataType::Int64 => rows.map(|i| Some(column.as_primitive::<Int64Type>().at(i)?.to_be_bytes())).collect(),
-        other => return exec_err!("{} cannot be cast to binary", types::spark_name(other)),
-    };
-    Ok(Arc::new(bytes))
+    macro_rules! integers {
+        ($t:ty) => {{
+            let values = column.as_primitive::<$t>();
+            bytes(values.len(), |i| values.at(i).map(|value| value.to_be_bytes()))
+        }};
+    }
+    match column.data_type() {
+        DataType::Int8 => integers!(Int8Type),
+        DataType::Int16 => integers!(Int16Type),
+        DataType::Int32 => integers!(Int32Type),
+        DataType::Int64 => integers!(Int64Type),
+        other => exec_err!("{} cannot be cast to binary", types::spark_name(other)),
+    }
 }
 
 fn to_text(column: &ArrayRef) -> Result<ArrayRef> {
@@ -184,8 +196,15 @@ fn from_timestamp(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Float32 => numbers::<Float32Type>(rows, to, |i| Some((times.at(i)? as f64 / MICROS as f64) as f32)),
         DataType::Decimal128(p, s) => numbers::<Decimal128Type>(rows, to, |i| rescale(times.at(i)?.into(), 6, *p, *s)),
         t if t.is_integer() => {
-            let seconds = numbers::<Int64Type>(rows, &DataType::Int64, |i| Some(times.at(i)?.div_euclid(MICROS)))?;
-            cast_column(&seconds, to)
+            // Unlike integers, seconds that do not fit do not wrap.
+            let (least, most) = match t {
+                DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+                DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+                DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+                _ => (i64::MIN, i64::MAX),
+            };
+            let seconds = |i: usize| Some(times.at(i)?.div_euclid(MICROS)).filter(|s| (least..=most).contains(s));
+            cast_column(&numbers::<Int64Type>(rows, &DataType::Int64, seconds)?, to)
         }
         DataType::Boolean => booleans(rows, |i| Some(times.at(i)? != 0)),
         _ => exec_err!("timestamp cannot be cast to {}", types::spark_name(to)),
@@ -220,8 +239,10 @@ fn from_decimal(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Float32 => numbers::<Float32Type>(rows, to, |i| Some(double(values.at(i)?) as f32)),
         DataType::Boolean => booleans(rows, |i| Some(values.at(i)? != 0)),
         DataType::Timestamp(TimeUnit::Microsecond, _) => numbers::<TimestampMicrosecondType>(rows, to, |i| {
-            let micros = values.at(i)?.checked_mul(MICROS.into())? / unit;
-            i64::try_from(micros).ok()
+            // What is too large wraps, as Java's longs do.
+            let (whole, rest) = (values.at(i)? / unit, values.at(i)? % unit);
+            let fraction = rest.checked_mul(MICROS.into()).map_or_else(|| rest / (unit / 1_000_000), |micros| micros / unit);
+            Some(whole.wrapping_mul(MICROS.into()).wrapping_add(fraction) as i64)
         }),
         t if t.is_integer() => {
             let whole = numbers::<Int64Type>(rows, &DataType::Int64, |i| Some((values.at(i)? / unit) as i64))?;
@@ -246,7 +267,6 @@ fn from_number(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if is_float(from) {
         let values = arrow_cast(column, &DataType::Float64)?;
         let values = values.as_primitive::<Float64Type>();
-        let single = *from == DataType::Float32;
         return match to {
             // A double to a narrow integer goes by way of int, as in Java.
             DataType::Int8 => numbers::<Int8Type>(rows, to, |i| Some(values.at(i)? as i32 as i8)),
@@ -256,9 +276,7 @@ fn from_number(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
             DataType::Float32 => numbers::<Float32Type>(rows, to, |i| Some(values.at(i)? as f32)),
             DataType::Boolean => booleans(rows, |i| Some(values.at(i)? != 0.0)),
             DataType::Decimal128(p, s) => numbers::<Decimal128Type>(rows, to, |i| {
-                let v = values.at(i).filter(|v| v.is_finite())?;
-                let text = if single { (v as f32).to_string() } else { v.to_string() };
-                parse_decimal(&text, *p, *s)
+                parse_decimal(&values.at(i).filter(|v| v.is_finite())?.to_string(), *p, *s)
             }),
             DataType::Timestamp(TimeUnit::Microsecond, _) => numbers::<TimestampMicrosecondType>(rows, to, |i| {
                 Some((values.at(i).filter(|v| v.is_finite())? * MICROS as f64) as i64)

@@ -23,8 +23,8 @@ pub(crate) fn parse_integer(text: &str) -> Option<i64> {
     }
     let digits = whole.strip_prefix(['+', '-']).unwrap_or(whole);
     if digits.is_empty() {
-        // Spark reads ".5" as 0, a sign or a point alone as no number.
-        return (fraction.is_some_and(|f| !f.is_empty())).then_some(0);
+        // Spark reads ".5" and "." as 0, a sign alone as no number.
+        return fraction.is_some().then_some(0);
     }
     whole.parse().ok()
 }
@@ -61,7 +61,7 @@ pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128
         return None;
     }
     let mut value: i128 = 0;
-    let mut from = -exponent;
+    let mut from = exponent.checked_neg()?;
     let mut full = false;
     for (i, digit) in whole.bytes().chain(fraction.bytes()).enumerate() {
         if !digit.is_ascii_digit() {
@@ -80,11 +80,10 @@ pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128
     if value == 0 {
         return Some(0);
     }
-    let from = i8::try_from(from).ok()?;
-    if i32::from(from) - i32::from(scale) > 38 {
+    if from.saturating_sub(scale.into()) > 38 {
         return Some(0);
     }
-    rescale(value, from, precision, scale)
+    rescale(value, i8::try_from(from).ok()?, precision, scale)
 }
 
 pub(crate) fn parse_boolean(text: &str) -> Option<bool> {

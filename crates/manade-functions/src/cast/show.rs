@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
@@ -34,8 +34,15 @@ pub(crate) fn show_value(column: &ArrayRef, row: usize, out: &mut String) {
         DataType::Utf8View => out.push_str(column.as_string_view().value(row)),
         DataType::BinaryView => out.push_str(&String::from_utf8_lossy(column.as_binary_view().value(row))),
         DataType::Date32 => show_date(column.as_primitive::<Date32Type>().value(row), out),
-        DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
             show_timestamp(column.as_primitive::<TimestampMicrosecondType>().value(row), out);
+        }
+        DataType::Duration(TimeUnit::Second) => {
+            let days = column.as_primitive::<DurationSecondType>().value(row) / 86_400;
+            put(out, format_args!("INTERVAL '{days}' DAY"));
+        }
+        DataType::Duration(TimeUnit::Microsecond) => {
+            show_duration(column.as_primitive::<DurationMicrosecondType>().value(row), out);
         }
         DataType::List(_) => {
             let values = column.as_list::<i32>().value(row);
@@ -59,6 +66,18 @@ pub(crate) fn show_value(column: &ArrayRef, row: usize, out: &mut String) {
             }
         }
     }
+}
+
+/// `INTERVAL '1 02:03:04.5' DAY TO SECOND` of microseconds.
+fn show_duration(micros: i64, out: &mut String) {
+    let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    let seconds = micros / 1_000_000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    put(out, format_args!("INTERVAL '{sign}{days} {hours:02}:{minutes:02}:{:02}", seconds % 60));
+    if !micros.is_multiple_of(1_000_000) {
+        put(out, format_args!(".{}", format!("{:06}", micros % 1_000_000).trim_end_matches('0')));
+    }
+    out.push_str("' DAY TO SECOND");
 }
 
 fn separated(out: &mut String, open: &str, close: &str, len: usize, mut each: impl FnMut(usize, &mut String)) {

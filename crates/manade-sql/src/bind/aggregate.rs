@@ -121,10 +121,9 @@ impl Binder<'_> {
         let nulls = null_treatment(function);
         let distinct = distinct && !matches!(name, "min" | "max" | "first" | "last" | "any_value");
         if matches!(name, "avg" | "mean" | "try_avg")
-            && !distinct
             && matches!(args[..], [Typed { data_type: DataType::Decimal128(..), .. }])
         {
-            return self.decimal_mean(args, filter, at);
+            return self.decimal_mean(args, distinct, filter, at);
         }
         // DataFusion's take nulls within arrays and structs for the greatest values, Spark for the least.
         let (name, args) = match (name, &args[..]) {
@@ -141,10 +140,19 @@ impl Binder<'_> {
     }
 
     /// Rounded as Spark rounds, where DataFusion cuts off.
-    fn decimal_mean(&mut self, args: Vec<Typed>, filter: Option<Expr>, at: Location) -> Bind<Typed> {
+    fn decimal_mean(
+        &mut self,
+        args: Vec<Typed>,
+        distinct: bool,
+        filter: Option<Expr>,
+        at: Location,
+    ) -> Bind<Typed> {
         let DataType::Decimal128(precision, scale) = args[0].data_type else { return Ok(Typed::refused()) };
-        let (sum, sum_type) = self.folded_call("sum", args.clone(), filter.clone(), None, at)?;
-        let (count, count_type) = self.folded_call("count", args, filter, None, at)?;
+        let mut part = |name: &str| match distinct {
+            true => self.entry_call(name, args.clone(), true, filter.clone(), at),
+            false => self.folded_call(name, args.clone(), filter.clone(), None, at),
+        };
+        let ((sum, sum_type), (count, count_type)) = (part("sum")?, part("count")?);
         let (sum, count) = (self.aggregate_column(sum, sum_type), self.aggregate_column(count, count_type));
         let mean = self.call("decimal_mean", vec![sum, count], at)?;
         self.cast(mean, &DataType::Decimal128((precision + 4).min(38), (scale + 4).min(38)), at)
@@ -190,11 +198,17 @@ impl Binder<'_> {
             [by] if matches!(name, "percentile_cont" | "percentile_disc" | "mode") && by.options.asc != Some(false) => {
                 args.insert(0, by.expr.clone());
             }
+            // From the other end.
+            [by] if name == "percentile_cont" && args.len() == 1 => {
+                let value = self.expr(cx, &by.expr)?;
+                let wanted = self.expr(cx, &args[0])?;
+                return Ok((vec![value, self.from_the_end(&wanted, at)?], distinct));
+            }
             _ => {
                 return Err(self.refuse(
                     at,
                     format!("`{name}` does not take this WITHIN GROUP"),
-                    "percentile_cont(0.5), percentile_disc(0.5) and mode() take WITHIN GROUP (ORDER BY x), ascending; \
+                    "percentile_cont(0.5), percentile_disc(0.5) and mode() take WITHIN GROUP (ORDER BY x), the first also with DESC; \
                      array_join(sort_array(collect_list(x)), ',') joins in order",
                 ));
             }
@@ -335,6 +349,16 @@ impl Binder<'_> {
         };
         let value = self.cast(value, &DataType::Utf8View, at)?;
         Ok((EntryKind::Join { delimiter, distinct }, vec![value], DataType::Utf8View))
+    }
+
+    /// The fractions of the ascending order that stand for those of the descending one.
+    fn from_the_end(&mut self, wanted: &Typed, at: Location) -> Bind<Typed> {
+        let Some((fractions, many)) = fractions(wanted) else { return Ok(wanted.clone()) };
+        let mut all = Vec::new();
+        for fraction in fractions {
+            all.push(Typed::new(lit(1.0 - fraction), DataType::Float64));
+        }
+        if many { self.call("array", all, at) } else { Ok(all.swap_remove(0)) }
     }
 
     fn percentile_entry(

@@ -1,6 +1,6 @@
 //! Arithmetic and casts with Spark's rules (ANSI off): division by zero and failing casts are null.
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
@@ -8,9 +8,9 @@ use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
 use datafusion::scalar::ScalarValue;
 
-use super::expr::join;
 use super::scope::Typed;
 use super::{Bind, Binder};
+use crate::parse::UNSIGNED_SHIFT;
 use crate::types::{a, is_number, is_string, spark_name};
 
 impl Binder<'_> {
@@ -27,8 +27,17 @@ impl Binder<'_> {
             BinaryOperator::BitwiseAnd => Operator::BitwiseAnd,
             BinaryOperator::BitwiseOr => Operator::BitwiseOr,
             BinaryOperator::BitwiseXor => Operator::BitwiseXor,
+            BinaryOperator::PGBitwiseShiftLeft => return self.call("shiftleft", vec![left, right], at),
+            BinaryOperator::PGBitwiseShiftRight => return self.call("shiftright", vec![left, right], at),
+            BinaryOperator::Custom(op) if op == UNSIGNED_SHIFT => {
+                return self.call("shiftrightunsigned", vec![left, right], at);
+            }
             other => return Err(self.refuse_plain(at, format!("`{other}` is not an operator of Spark SQL"))),
         };
+        self.arithmetic_of(left, operator, right, at)
+    }
+
+    pub fn arithmetic_of(&mut self, left: Typed, operator: Operator, right: Typed, at: Location) -> Bind<Typed> {
         let (left, right) = (self.number_or_time(left, &right, at)?, right);
         let (left, right) = {
             let right = self.number_or_time(right, &left, at)?;
@@ -49,6 +58,11 @@ impl Binder<'_> {
         if !manade_functions::castable(from, target) {
             let message = format!("{} cannot be cast to {}", a(from), spark_name(target));
             return Err(self.refuse_plain(at, message));
+        }
+        if let (DataType::Duration(TimeUnit::Second), true) = (from, is_number(target)) {
+            let seconds = Typed::new(plain_cast(typed.expr, &DataType::Int64), DataType::Int64);
+            let days = self.call("div", vec![seconds, super::literal::literal(ScalarValue::Int64(Some(86_400)))], at)?;
+            return self.cast(days, target, at);
         }
         Ok(Typed::new(plain_cast(typed.expr, target), target.clone()))
     }
@@ -104,59 +118,10 @@ impl Binder<'_> {
                 self.cast(typed, &other, at)
             }
             (DataType::Null, DataType::Null) => self.cast(typed, &DataType::Float64, at),
-            (own, DataType::Interval(_)) if is_string(own) => self.cast(typed, &crate::types::timestamp(), at),
+            (own, DataType::Interval(_) | DataType::Duration(_)) if is_string(own) => self.cast(typed, &crate::types::timestamp(), at),
             (own, _) if is_string(own) => self.cast(typed, &DataType::Float64, at),
             _ => Ok(typed),
         }
-    }
-
-    /// Dates, timestamps, intervals.
-    fn times(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
-        let (a, b) = (left.data_type.clone(), right.data_type.clone());
-        match (&a, op, &b) {
-            (DataType::Date32, Operator::Plus | Operator::Minus, days) if days.is_integer() => {
-                let name = if op == Operator::Plus { "date_add" } else { "date_sub" };
-                return self.call(name, vec![left, right], at);
-            }
-            (days, Operator::Plus, DataType::Date32) if days.is_integer() => return self.times(right, op, left, at),
-            (DataType::Interval(_), Operator::Plus, DataType::Date32 | DataType::Timestamp(..)) => {
-                return self.times(right, op, left, at);
-            }
-            (DataType::Date32, Operator::Plus | Operator::Minus, DataType::Interval(_)) => {
-                // Spark keeps a date where the interval has whole days only, else makes a timestamp.
-                let whole = matches!(&right.expr, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(i)), _) if i.nanoseconds == 0);
-                let moment = crate::types::timestamp();
-                let moved = join(plain_cast(left.expr, &moment), op, right.expr);
-                return Ok(if whole {
-                    Typed::new(plain_cast(moved, &DataType::Date32), DataType::Date32)
-                } else {
-                    Typed::new(moved, moment)
-                });
-            }
-            (
-                DataType::Timestamp(TimeUnit::Microsecond, _),
-                Operator::Plus | Operator::Minus,
-                DataType::Interval(_),
-            ) => {
-                return Ok(Typed::new(join(left.expr, op, right.expr), a));
-            }
-            (DataType::Interval(unit), Operator::Plus | Operator::Minus, DataType::Interval(other))
-                if unit == other =>
-            {
-                return Ok(Typed::new(join(left.expr, op, right.expr), DataType::Interval(IntervalUnit::MonthDayNano)));
-            }
-            (DataType::Timestamp(..), Operator::Minus, DataType::Timestamp(..))
-            | (DataType::Date32, Operator::Minus, DataType::Date32) => {
-                return Err(self.refuse(
-                    at,
-                    "the difference of two moments would be an interval, which a column cannot hold",
-                    "write datediff(end, start) for days, or unix_timestamp(end) - unix_timestamp(start) for seconds",
-                ));
-            }
-            _ => {}
-        }
-        let message = format!("`{op}` does not take {} and {}", crate::types::a(&a), crate::types::a(&b));
-        Err(self.refuse_plain(at, message))
     }
 }
 
@@ -166,7 +131,7 @@ pub fn plain_cast(expr: Expr, target: &DataType) -> Expr {
         && (value.is_null() || !is_string(&value.data_type()) || is_string(target))
         && !matches!(value.data_type(), DataType::Float32 | DataType::Float64 | DataType::Boolean)
         && (!is_string(target) || is_string(&value.data_type()))
-        && let Ok(value) = value.cast_to(target)
+        && let Ok(value) = if value.is_null() { ScalarValue::try_from(target) } else { value.cast_to(target) }
     {
         return lit(value);
     }

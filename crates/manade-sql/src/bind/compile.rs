@@ -227,7 +227,9 @@ fn check_columns(bound: &Bound) -> Vec<Problem> {
         if matches!(column.data_type, DataType::Interval(_) | DataType::Duration(_)) {
             let shown = spark_name(&column.data_type);
             let message = format!("column `{}` is an {shown}, which a collection cannot hold", column.shown);
-            problems.push(Problem::new(column.at, message).hint("cast it to a string or to a number of seconds"));
+            problems.push(Problem::new(column.at, message).hint(
+                "write datediff(end, start) for days, unix_timestamp(end) - unix_timestamp(start) for seconds, or cast it to a string",
+            ));
         }
     }
     problems

@@ -3,15 +3,23 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{Case, InList, Like};
 use datafusion::logical_expr::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, Expr as Sql, Ident, Spanned, Subscript,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Expr as Sql, Ident, Spanned, Subscript,
     TrimWhereField, UnaryOperator, ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::{Location, Span};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 
+use super::interval::{as_duration, interval_text};
 use super::scope::{Found, Scope, Typed};
 use super::{Bind, Binder};
-use crate::types::{a, comparable, is_string, spark_name, timestamp, widest};
+use crate::types::{a, comparable, is_number, is_string, spark_name, timestamp, widest};
+
+/// How values are compared with patterns.
+struct LikeShape<'a> {
+    negated: bool,
+    escape: Option<&'a str>,
+    any_case: bool,
+}
 
 /// What an expression may use.
 #[derive(Clone)]
@@ -86,15 +94,15 @@ impl Binder<'_> {
                 Ok(negate(*negated, boolean(low.expr.and(high.expr))))
             }
             Sql::InList { expr, list, negated } => self.in_list(cx, expr, list, *negated),
-            Sql::Like { negated, any, expr, pattern, escape_char } => {
+            Sql::Like { negated, any, expr, pattern, escape_char }
+            | Sql::ILike { negated, any, expr, pattern, escape_char } => {
                 let escape = escape_char.clone().and_then(ValueWithSpan::into_string);
-                let like = self.likes(cx, expr, pattern, *any, escape.as_deref(), false)?;
-                Ok(negate(*negated, like))
-            }
-            Sql::ILike { negated, any, expr, pattern, escape_char } => {
-                let escape = escape_char.clone().and_then(ValueWithSpan::into_string);
-                let like = self.likes(cx, expr, pattern, *any, escape.as_deref(), true)?;
-                Ok(negate(*negated, like))
+                let shape = LikeShape {
+                    negated: *negated,
+                    escape: escape.as_deref(),
+                    any_case: matches!(sql, Sql::ILike { .. }),
+                };
+                self.likes(cx, expr, pattern, *any, &shape)
             }
             Sql::RLike { negated, expr, pattern, .. } => {
                 let value = self.expr_as(cx, expr, &DataType::Utf8View)?;
@@ -107,6 +115,11 @@ impl Binder<'_> {
             Sql::Cast { kind, expr, data_type, .. } => {
                 let value = self.expr(cx, expr)?;
                 let target = self.data_type(data_type, start(sql))?;
+                if let (Sql::Interval(interval), true) = (expr.as_ref(), is_string(&target))
+                    && let Some(text) = interval_text(interval)
+                {
+                    return Ok(super::literal::string(text));
+                }
                 match kind {
                     CastKind::TryCast | CastKind::SafeCast => self.try_cast(value, &target, start(sql)),
                     _ => self.cast(value, &target, start(sql)),
@@ -336,8 +349,23 @@ impl Binder<'_> {
             Sql::IsNotUnknown(inner) => (inner, Expr::IsNotUnknown),
             _ => return Err(self.refuse_plain(start(sql), "unknown test")),
         };
-        let null_test = matches!(sql, Sql::IsNull(_) | Sql::IsNotNull(_));
-        let inner = if null_test { self.expr(cx, inner)? } else { self.condition(cx, inner)? };
+        let truth_test =
+            matches!(sql, Sql::IsTrue(_) | Sql::IsNotTrue(_) | Sql::IsFalse(_) | Sql::IsNotFalse(_));
+        let inner = match (sql, inner) {
+            (Sql::IsNull(_) | Sql::IsNotNull(_), inner) => self.expr(cx, inner)?,
+            (_, inner) if truth_test => {
+                let (at, typed) = (start(inner), self.expr(cx, inner)?);
+                if is_number(&typed.data_type) {
+                    // 1 is true and 0 is false; other numbers are neither.
+                    let truth = matches!(sql, Sql::IsTrue(_) | Sql::IsNotTrue(_));
+                    let same = Typed::new(lit(truth), DataType::Boolean);
+                    let is = self.compare_typed(typed, Operator::IsNotDistinctFrom, same, at)?;
+                    return Ok(negate(matches!(sql, Sql::IsNotTrue(_) | Sql::IsNotFalse(_)), is));
+                }
+                self.cast(typed, &DataType::Boolean, at)?
+            }
+            (_, inner) => self.condition(cx, inner)?,
+        };
         Ok(boolean(test(Box::new(inner.expr))))
     }
 
@@ -382,7 +410,22 @@ impl Binder<'_> {
     }
 
     pub fn compare_typed(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
-        let Some(common) = comparable(&left.data_type, &right.data_type) else {
+        let truth = |one: &Typed, other: &Typed| one.data_type == DataType::Boolean && is_number(&other.data_type);
+        let equality = matches!(
+            op,
+            Operator::Eq | Operator::NotEq | Operator::IsNotDistinctFrom | Operator::IsDistinctFrom
+        );
+        let common = match (&left, &right) {
+            // As numbers: 1 and 0.
+            (boolean, number) | (number, boolean) if equality && truth(boolean, number) => {
+                Some(number.data_type.clone())
+            }
+            _ => match (as_duration(&left), as_duration(&right)) {
+                (Some(left), Some(right)) => return Ok(boolean(join(left.expr, op, right.expr))),
+                _ => comparable(&left.data_type, &right.data_type),
+            },
+        };
+        let Some(common) = common else {
             let message = format!("{} cannot be compared with {}", a(&left.data_type), a(&right.data_type));
             return Err(self.refuse(at, message, "cast one of them"));
         };
@@ -400,27 +443,31 @@ impl Binder<'_> {
         Ok(boolean(Expr::InList(InList::new(Box::new(value.expr), list, negated))))
     }
 
-    /// `x LIKE p`, `x LIKE ANY (p, q)`, `x LIKE ALL (p, q)`.
+    /// `x LIKE p`, `x LIKE ANY (p, q)`, `x LIKE ALL (p, q)`: NOT stands before each of the patterns.
     fn likes(
         &mut self,
         cx: &Context<'_>,
         value: &Sql,
         pattern: &Sql,
         any: bool,
-        escape: Option<&str>,
-        any_case: bool,
+        shape: &LikeShape<'_>,
     ) -> Bind<Typed> {
+        let quantified = |word: &str| match pattern {
+            Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case(word) => Some(function),
+            _ => None,
+        };
         let (patterns, join): (Vec<Sql>, fn(Expr, Expr) -> Expr) = match pattern {
             Sql::Tuple(patterns) if any => (patterns.clone(), Expr::or),
             Sql::Nested(pattern) if any => (vec![pattern.as_ref().clone()], Expr::or),
-            Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("all") => {
-                (self.arguments(function, start(pattern))?, Expr::and)
-            }
-            one => (vec![one.clone()], Expr::and),
+            one => match (quantified("all"), quantified("some")) {
+                (Some(all), _) => (self.arguments(all, start(pattern))?, Expr::and),
+                (_, Some(some)) => (self.arguments(some, start(pattern))?, Expr::or),
+                _ => (vec![one.clone()], Expr::and),
+            },
         };
         let mut all = Vec::new();
         for pattern in &patterns {
-            all.push(self.like(cx, value, pattern, escape, any_case)?.expr);
+            all.push(self.like(cx, value, pattern, shape)?.expr);
         }
         match all.into_iter().reduce(join) {
             Some(like) => Ok(boolean(like)),
@@ -428,15 +475,8 @@ impl Binder<'_> {
         }
     }
 
-    fn like(
-        &mut self,
-        cx: &Context<'_>,
-        value: &Sql,
-        pattern: &Sql,
-        escape: Option<&str>,
-        any_case: bool,
-    ) -> Bind<Typed> {
-        let escape = match escape.map(|escape| escape.chars().collect::<Vec<_>>()).as_deref() {
+    fn like(&mut self, cx: &Context<'_>, value: &Sql, pattern: &Sql, shape: &LikeShape<'_>) -> Bind<Typed> {
+        let escape = match shape.escape.map(|escape| escape.chars().collect::<Vec<_>>()).as_deref() {
             None | Some(['\\']) => None,
             Some([one]) => Some(*one),
             Some(_) => return Err(self.refuse_plain(start(pattern), "ESCAPE takes one character")),
@@ -446,7 +486,8 @@ impl Binder<'_> {
         if let (Some(escape), Expr::Literal(text, _)) = (escape, &pattern.expr) {
             pattern.expr = lit(backslashed(&text.to_string(), escape));
         }
-        Ok(boolean(Expr::Like(Like::new(false, Box::new(value.expr), Box::new(pattern.expr), None, any_case))))
+        let like = Like::new(shape.negated, Box::new(value.expr), Box::new(pattern.expr), None, shape.any_case);
+        Ok(boolean(Expr::Like(like)))
     }
 
     fn case(
@@ -499,12 +540,7 @@ impl Binder<'_> {
     fn special(&mut self, cx: &Context<'_>, sql: &Sql) -> Bind<Typed> {
         let at = start(sql);
         match sql {
-            Sql::Extract { field, expr, .. } => {
-                let value = self.expr(cx, expr)?;
-                let value = if is_string(&value.data_type) { self.cast(value, &timestamp(), at)? } else { value };
-                let field = Typed::new(lit(field.to_string().to_lowercase()), DataType::Utf8);
-                self.call("date_part", vec![field, value], at)
-            }
+            Sql::Extract { field, expr, .. } => self.extract(cx, field, expr, at),
             Sql::Ceil { expr, field } | Sql::Floor { expr, field } => {
                 let name = if matches!(sql, Sql::Ceil { .. }) { "ceil" } else { "floor" };
                 let mut args = vec![self.expr(cx, expr)?];
@@ -518,7 +554,11 @@ impl Binder<'_> {
                 self.call("strpos", vec![whole, part], at)
             }
             Sql::Substring { expr, substring_from, substring_for, .. } => {
-                let mut args = vec![self.expr_as(cx, expr, &DataType::Utf8View)?];
+                let whole = self.expr(cx, expr)?;
+                let mut args = vec![match whole.data_type {
+                    DataType::BinaryView => whole,
+                    _ => self.cast(whole, &DataType::Utf8View, at)?,
+                }];
                 for each in [substring_from, substring_for].into_iter().flatten() {
                     args.push(self.expr_as(cx, each, &DataType::Int64)?);
                 }
@@ -544,14 +584,7 @@ impl Binder<'_> {
                 let parts = parts.iter().map(|part| self.expr(cx, part)).collect::<Bind<Vec<_>>>()?;
                 Ok(super::function::structure((1..).map(|i| format!("col{i}")).zip(parts)))
             }
-            Sql::Struct { values, fields } if fields.is_empty() => {
-                let mut parts = Vec::new();
-                for (i, value) in values.iter().enumerate() {
-                    let (name, value) = struct_part(value, i + 1);
-                    parts.push((name, self.expr(cx, value)?));
-                }
-                Ok(super::function::structure(parts.into_iter()))
-            }
+            Sql::Struct { values, fields } if fields.is_empty() => self.structure(cx, values, at),
             Sql::InSubquery { .. } | Sql::Exists { .. } | Sql::Subquery(_) | Sql::AnyOp { .. } | Sql::AllOp { .. } => {
                 Err(self.refuse(
                     at,
@@ -564,6 +597,33 @@ impl Binder<'_> {
                 Err(self.refuse_plain(at, format!("`{text}` is not supported")))
             }
         }
+    }
+
+    fn extract(&mut self, cx: &Context<'_>, field: &DateTimeField, from: &Sql, at: Location) -> Bind<Typed> {
+        let value = self.expr(cx, from)?;
+        let value = match as_duration(&value) {
+            Some(duration) => duration,
+            None if is_string(&value.data_type) => self.cast(value, &timestamp(), at)?,
+            None => value,
+        };
+        let field = Typed::new(lit(field.to_string().to_lowercase()), DataType::Utf8);
+        self.call("date_part", vec![field, value], at)
+    }
+
+    /// `struct(a, b AS c, t.*)`.
+    fn structure(&mut self, cx: &Context<'_>, values: &[Sql], at: Location) -> Bind<Typed> {
+        let mut parts = Vec::new();
+        for (i, value) in values.iter().enumerate() {
+            if let Sql::QualifiedWildcard(name, _) = value {
+                let name = name.to_string().replace('`', "").to_lowercase();
+                let columns = self.qualified_columns(cx.scope, &name, at)?;
+                parts.extend(columns.into_iter().map(|item| (item.shown, item.typed)));
+                continue;
+            }
+            let (name, value) = struct_part(value, i + 1);
+            parts.push((name, self.expr(cx, value)?));
+        }
+        Ok(super::function::structure(parts.into_iter()))
     }
 
     /// Remembers what the input must give.

@@ -282,7 +282,7 @@ impl Binder<'_> {
         let mut columns = left.scope.columns.clone();
         let mut right_columns = right.scope.columns.clone();
         let left_width = columns.len();
-        let using = self.using(&columns, &mut right_columns, constraint, side, at)?;
+        let (using, shared) = self.using(&mut columns, &mut right_columns, constraint, side, at)?;
         columns.extend(right_columns);
         let unread = [left.scope.unread, right.scope.unread].concat();
         let mut scope = Scope { columns, unread };
@@ -297,6 +297,12 @@ impl Binder<'_> {
         if matches!(side, Side::Semi | Side::Anti) {
             scope.columns.truncate(left_width);
         }
+        // `*` begins with what USING names.
+        let place = |column: &ScopeColumn| match shared.iter().position(|name| *name == column.name) {
+            Some(place) if !column.merged => place,
+            _ => shared.len(),
+        };
+        scope.columns.sort_by_key(place);
         let plan = self.join_plan(left.plan, right.plan, left.kind, side, on, at)?;
         let kind = match (left.kind, right.kind) {
             _ if checked.is_err() => Kind::Unread,
@@ -343,18 +349,18 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// `USING (a)`: equality, and one column `a`.
+    /// `USING (a)`: equality, and one column `a`; with the names.
     fn using(
         &mut self,
-        left: &[ScopeColumn],
+        left: &mut [ScopeColumn],
         right: &mut [ScopeColumn],
         constraint: &JoinConstraint,
         side: Side,
         at: Location,
-    ) -> Bind<Option<Expr>> {
+    ) -> Bind<(Option<Expr>, Vec<String>)> {
         let names: Vec<String> = match constraint {
-            JoinConstraint::On(_) => return Ok(None),
-            JoinConstraint::None => return Ok((side != Side::Inner).then(|| lit(true))),
+            JoinConstraint::On(_) => return Ok((None, Vec::new())),
+            JoinConstraint::None => return Ok(((side != Side::Inner).then(|| lit(true)), Vec::new())),
             JoinConstraint::Using(names) => {
                 names.iter().map(|name| name.to_string().replace('`', "").to_lowercase()).collect()
             }
@@ -364,16 +370,18 @@ impl Binder<'_> {
             }
         };
         let mut condition: Option<Expr> = None;
-        for name in names {
-            let one = left.iter().find(|column| column.name == name);
-            let other = right.iter_mut().find(|column| column.name == name);
+        for name in &names {
+            let one = left.iter_mut().find(|column| column.name == *name);
+            let other = right.iter_mut().find(|column| column.name == *name);
             let (Some(one), Some(other)) = (one, other) else {
                 if !self.problems.is_empty() {
                     return Ok(None);
                 }
                 return Err(self.refuse_plain(at, format!("USING column `{name}` is not on both sides")));
             };
-            other.merged = true;
+            // The column that is never null but where both are.
+            let other_merged = side != Side::Right;
+            (one.merged, other.merged) = (!other_merged, other_merged);
             if let Some(path) = &one.path {
                 self.reads.insert(path.clone());
             }
@@ -387,7 +395,7 @@ impl Binder<'_> {
                 None => equal,
             });
         }
-        Ok(condition)
+        Ok((condition, names))
     }
 
     /// The table is the side whose hash table is built; events probe it.

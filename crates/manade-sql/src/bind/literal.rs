@@ -1,19 +1,16 @@
-//! Literals, intervals and type names.
+//! Literals and type names.
 
-use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::logical_expr::lit;
 use datafusion::logical_expr::sqlparser::ast::{
-    DataType as SqlType, DateTimeField, ExactNumberInfo, Expr as Sql, Interval, TypedString, Value, ValueWithSpan,
+    DataType as SqlType, ExactNumberInfo, TypedString, Value, ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::scalar::ScalarValue;
 
-use super::expr::start;
 use super::scope::Typed;
 use super::{Bind, Binder};
 use crate::types::timestamp;
-
-const MICROS: i64 = 1_000_000;
 
 impl Binder<'_> {
     pub fn value(&mut self, value: &ValueWithSpan) -> Bind<Typed> {
@@ -85,29 +82,6 @@ impl Binder<'_> {
         };
         let target = self.data_type(&typed.data_type, at)?;
         self.cast(string(text), &target, at)
-    }
-
-    /// `INTERVAL '4' SECOND`, `INTERVAL 4 SECONDS`, `INTERVAL '1 day 2 hours'`, `INTERVAL '1:30' MINUTE TO SECOND`.
-    pub fn interval(&mut self, interval: &Interval) -> Bind<Typed> {
-        let at = start(&interval.value);
-        let text = match interval.value.as_ref() {
-            Sql::Value(value) => value.value.to_string().trim_matches('\'').to_owned(),
-            Sql::UnaryOp { expr, .. } => format!("-{expr}"),
-            other => other.to_string(),
-        };
-        let parsed = match (&interval.leading_field, &interval.last_field) {
-            (None, _) => interval_of(&text),
-            (Some(field), None) => interval_of(&format!("{text} {field}")),
-            (Some(first), Some(last)) => interval_from_to(&text, first, last),
-        };
-        match parsed {
-            Some(value) => Ok(literal(ScalarValue::IntervalMonthDayNano(Some(value)))),
-            None => Err(self.refuse(
-                at,
-                format!("`{text}` is not an interval"),
-                "write INTERVAL '10 minutes' or INTERVAL '10' MINUTE",
-            )),
-        }
     }
 
     fn decimal(&mut self, info: ExactNumberInfo, at: Location) -> Bind<DataType> {
@@ -189,77 +163,9 @@ pub fn string(text: impl Into<String>) -> Typed {
     literal(ScalarValue::Utf8View(Some(text.into())))
 }
 
-/// `1 hour 30 minutes`, as Spark's `window` and intervals are written; months are kept apart.
-pub fn interval_of(text: &str) -> Option<IntervalMonthDayNano> {
-    let text = text.trim().to_lowercase();
-    let text = text.strip_prefix("interval ").unwrap_or(&text);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if words.is_empty() || !words.len().is_multiple_of(2) {
-        return None;
-    }
-    let (mut months, mut days, mut micros) = (0_i32, 0_i32, 0_i64);
-    for pair in words.chunks(2) {
-        let unit = pair[1].trim_end_matches('s');
-        if unit == "second" {
-            let seconds = decimal_micros(pair[0])?;
-            micros = micros.checked_add(seconds)?;
-            continue;
-        }
-        let count: i64 = pair[0].parse().ok()?;
-        let small = i32::try_from(count).ok();
-        match unit {
-            "year" => months = months.checked_add(small?.checked_mul(12)?)?,
-            "quarter" => months = months.checked_add(small?.checked_mul(3)?)?,
-            "month" => months = months.checked_add(small?)?,
-            "week" => days = days.checked_add(small?.checked_mul(7)?)?,
-            "day" => days = days.checked_add(small?)?,
-            "hour" => micros = micros.checked_add(count.checked_mul(3600 * MICROS)?)?,
-            "minute" => micros = micros.checked_add(count.checked_mul(60 * MICROS)?)?,
-            "millisecond" => micros = micros.checked_add(count.checked_mul(1000)?)?,
-            "microsecond" => micros = micros.checked_add(count)?,
-            _ => return None,
-        }
-    }
-    Some(IntervalMonthDayNano::new(months, days, micros.checked_mul(1000)?))
-}
-
-/// Microseconds of an interval without months.
-pub fn micros_of(interval: IntervalMonthDayNano) -> Option<i64> {
-    (interval.months == 0).then_some(())?;
-    i64::from(interval.days).checked_mul(86_400 * MICROS)?.checked_add(interval.nanoseconds / 1000)
-}
-
 /// sqlparser takes the L of a bigint off and remembers it.
 fn suffixed(digits: &str, long: bool) -> String {
     if long { format!("{digits}L") } else { digits.to_owned() }
-}
-
-fn decimal_micros(text: &str) -> Option<i64> {
-    let negative = text.starts_with('-');
-    let (whole, fraction) =
-        text.trim_start_matches(['-', '+']).split_once('.').unwrap_or((text.trim_start_matches(['-', '+']), ""));
-    let fraction = format!("{fraction:0<6}");
-    let micros = whole.parse::<i64>().ok()?.checked_mul(MICROS)? + fraction.get(..6)?.parse::<i64>().ok()?;
-    Some(if negative { -micros } else { micros })
-}
-
-/// `'1-2' YEAR TO MONTH`, `'1 02:03:04' DAY TO SECOND` and what lies between.
-fn interval_from_to(text: &str, first: &DateTimeField, last: &DateTimeField) -> Option<IntervalMonthDayNano> {
-    let units = ["year", "month", "day", "hour", "minute", "second"];
-    let at = |field: &DateTimeField| {
-        let name = field.to_string().to_lowercase();
-        units.iter().position(|unit| name.trim_end_matches('s') == *unit)
-    };
-    let (first, last) = (at(first)?, at(last)?);
-    let negative = text.starts_with('-');
-    let parts: Vec<&str> = text.trim_start_matches('-').split(['-', ' ', ':']).collect();
-    if first >= last || parts.len() != last - first + 1 {
-        return None;
-    }
-    let sign = if negative { "-" } else { "" };
-    let words: Vec<String> =
-        parts.iter().zip(&units[first..=last]).map(|(part, unit)| format!("{sign}{part} {unit}")).collect();
-    interval_of(&words.join(" "))
 }
 
 /// As many digits as are written: `0.908` is decimal(3,3), `1.0` decimal(2,1).

@@ -9,6 +9,7 @@ mod from;
 mod function;
 mod generate;
 mod group;
+mod interval;
 mod lambda;
 mod literal;
 mod name;

@@ -5,6 +5,7 @@ use datafusion::logical_expr::sqlparser::ast::{
     FunctionArgExpr, FunctionArguments, Ident, Subscript, UnaryOperator, Value,
 };
 
+use super::interval::interval_text;
 use super::scope::{Found, Scope};
 
 /// The name that Spark gives to this expression of SELECT.
@@ -13,8 +14,8 @@ pub fn column_name(sql: &Sql, scope: &Scope) -> String {
         // A bare column or field is named by its last part, as it is written.
         Sql::Identifier(name) => name.value.clone(),
         Sql::CompoundIdentifier(names) => names.last().map_or_else(String::new, |name| name.value.clone()),
-        Sql::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-            Some(AccessExpr::Dot(Sql::Identifier(name))) => name.value.clone(),
+        Sql::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Sql::Identifier(name))) if is_named(root) => name.value.clone(),
             _ => pretty(sql, scope),
         },
         Sql::Nested(inner) => column_name(inner, scope),
@@ -23,13 +24,10 @@ pub fn column_name(sql: &Sql, scope: &Scope) -> String {
         Sql::Function(function) => match function.name.to_string().to_lowercase().as_str() {
             "window" => "window".to_owned(),
             "session_window" => "session_window".to_owned(),
-            // Casts written as calls.
-            "int" | "bigint" | "smallint" | "tinyint" | "float" | "double" | "string" | "boolean" | "date"
-            | "timestamp" | "binary" | "decimal" => match bare_argument(function) {
-                Some(inner) => column_name(inner, scope),
-                None => pretty(sql, scope),
+            _ => match cast_argument(function) {
+                Some(inner) if is_named(inner) => column_name(inner, scope),
+                _ => pretty(sql, scope),
             },
-            _ => pretty(sql, scope),
         },
         _ => pretty(sql, scope),
     }
@@ -45,7 +43,16 @@ fn pretty(sql: &Sql, scope: &Scope) -> String {
         Sql::CompoundFieldAccess { root, access_chain } => access(root, access_chain, scope),
         Sql::Nested(inner) => p(inner),
         Sql::Value(value) => literal(&value.value),
-        Sql::Function(function) => call(function, scope),
+        Sql::Function(function) => match cast_argument(function) {
+            Some(inner) => p(inner),
+            None => call(function, scope),
+        },
+        Sql::Interval(interval) => interval_text(interval).unwrap_or_else(|| sql.to_string()),
+        Sql::BinaryOp { left, op, right } if is_interval(left) || is_interval(right) => match op {
+            BinaryOperator::Plus | BinaryOperator::Minus => format!("{} {op} {}", p(left), p(right)),
+            BinaryOperator::Multiply if is_interval(right) => format!("({} * {})", p(right), p(left)),
+            _ => format!("({} {op} {})", p(left), p(right)),
+        },
         Sql::BinaryOp { left, op: BinaryOperator::NotEq, right } => format!("(NOT ({} = {}))", p(left), p(right)),
         Sql::BinaryOp { left, op: BinaryOperator::StringConcat, right } => format!("concat({}, {})", p(left), p(right)),
         Sql::BinaryOp { left, op, right } => {
@@ -76,6 +83,9 @@ fn pretty(sql: &Sql, scope: &Scope) -> String {
             not(*negated, text)
         }
         Sql::InList { expr, list: values, negated } => not(*negated, format!("({} IN ({}))", p(expr), list(values))),
+        Sql::Like { any, pattern, .. } | Sql::ILike { any, pattern, .. } if *any || is_quantified(pattern) => {
+            quantified_like(sql, scope)
+        }
         Sql::Like { negated, expr, pattern, .. } => not(*negated, format!("{} LIKE {}", p(expr), p(pattern))),
         Sql::ILike { negated, expr, pattern, .. } => not(*negated, format!("ilike({}, {})", p(expr), p(pattern))),
         Sql::RLike { negated, expr, pattern, .. } => not(*negated, format!("RLIKE({}, {})", p(expr), p(pattern))),
@@ -227,11 +237,46 @@ fn is_named(sql: &Sql) -> bool {
     }
 }
 
-/// The one argument of a call, where it is a column.
-fn bare_argument(function: &Function) -> Option<&Sql> {
+fn is_interval(sql: &Sql) -> bool {
+    match sql {
+        Sql::Interval(_) => true,
+        Sql::Nested(inner) => is_interval(inner),
+        Sql::BinaryOp { left, op: BinaryOperator::Multiply | BinaryOperator::Divide, right } => {
+            is_interval(left) || is_interval(right)
+        }
+        _ => false,
+    }
+}
+
+fn is_quantified(pattern: &Sql) -> bool {
+    matches!(pattern, Sql::Function(function)
+        if matches!(function.name.to_string().to_lowercase().as_str(), "all" | "some"))
+}
+
+/// `likeall(x)`, `notlikeany(lower(x))`: Spark leaves the patterns out.
+fn quantified_like(sql: &Sql, scope: &Scope) -> String {
+    let (Sql::Like { negated, expr, pattern, .. } | Sql::ILike { negated, expr, pattern, .. }) = sql else {
+        return sql.to_string();
+    };
+    let all = matches!(pattern.as_ref(), Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("all"));
+    let value = pretty(expr, scope);
+    let value = if matches!(sql, Sql::ILike { .. }) { format!("lower({value})") } else { value };
+    format!("{}like{}({value})", if *negated { "not" } else { "" }, if all { "all" } else { "any" })
+}
+
+/// The argument of a cast that is written as a call.
+fn cast_argument(function: &Function) -> Option<&Sql> {
+    let casts = [
+        "int", "bigint", "smallint", "tinyint", "float", "double", "string", "boolean", "date", "timestamp", "binary",
+        "decimal",
+    ];
     let FunctionArguments::List(list) = &function.args else { return None };
     match list.args.as_slice() {
-        [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] if is_named(expr) => Some(expr),
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))]
+            if casts.contains(&function.name.to_string().to_lowercase().as_str()) =>
+        {
+            Some(expr)
+        }
         _ => None,
     }
 }

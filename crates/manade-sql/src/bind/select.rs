@@ -246,6 +246,11 @@ impl Binder<'_> {
         Ok(items)
     }
 
+    /// `e.*` or `user.*`, within an expression.
+    pub fn qualified_columns(&mut self, scope: &Scope, name: &str, at: Location) -> Bind<Vec<Item>> {
+        self.wildcard(scope, Some((name.to_owned(), at)), &WildcardAdditionalOptions::default())
+    }
+
     /// `user.*` of a struct column.
     fn struct_wildcard(&mut self, scope: &Scope, name: &str, at: Location) -> Bind<Vec<Item>> {
         if !scope.columns.iter().any(|column| column.name == name) {

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::expr::{Context, start};
-use super::literal::{interval_of, micros_of};
+use super::interval::{interval_of, micros_of};
 use super::scope::Typed;
 use super::{Bind, Binder};
 use crate::types::{timestamp, window_struct};
