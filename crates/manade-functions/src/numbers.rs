@@ -62,12 +62,13 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .doc("pi()", "3.141592653589793."),
     Function::new("e", &[], DOUBLE, |_, t| numbers::<Float64Type>(1, t, |_| Some(std::f64::consts::E)))
         .doc("e()", "2.718281828459045."),
-    Function::new("atan2", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |y, x| {
-        // The sum of both zeros is 0.0, as Spark takes them.
-        Some((y + 0.0).atan2(x + 0.0))
+    Function::new("atan2", &[Double, Double], DOUBLE, |a, t| {
+        pairs(a, t, |y, x| {
+            // The sum of both zeros is 0.0, as Spark takes them.
+            Some((y + 0.0).atan2(x + 0.0))
+        })
     })
-    )
-        .doc("atan2(y, x)", "Angle of the point (x, y)."),
+    .doc("atan2(y, x)", "Angle of the point (x, y)."),
     Function::new("hypot", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |x, y| Some(x.hypot(y))))
         .doc("hypot(a, b)", "sqrt(a² + b²)."),
     Function::new("power", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |x, y| Some(x.powf(y))))
@@ -112,7 +113,10 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         let (x, low, high, n) = (doubles(&a[0]), doubles(&a[1]), doubles(&a[2]), longs(&a[3]));
         numbers::<Int64Type>(x.len(), t, |i| bucket(x.at(i)?, low.at(i)?, high.at(i)?, n.at(i)?))
     })
-    .doc("width_bucket(x, low, high, n)", "Which of n buckets of equal width holds x; 0 below and n + 1 above all of them."),
+    .doc(
+        "width_bucket(x, low, high, n)",
+        "Which of n buckets of equal width holds x; 0 below and n + 1 above all of them.",
+    ),
     Function::new("factorial", &[Int], LONG, |a, t| {
         let n = ints(&a[0]);
         numbers::<Int64Type>(n.len(), t, |i| {
@@ -197,7 +201,13 @@ fn pairs(args: &[ArrayRef], t: &DataType, f: fn(f64, f64) -> Option<f64>) -> Res
 }
 
 fn bucket(x: f64, low: f64, high: f64, n: i64) -> Option<i64> {
-    if n <= 0 || n == i64::MAX || x.is_nan() || low == high || !low.is_finite() || !high.is_finite() {
+    if n <= 0
+        || n == i64::MAX
+        || x.is_nan()
+        || low.partial_cmp(&high).is_some_and(std::cmp::Ordering::is_eq)
+        || !low.is_finite()
+        || !high.is_finite()
+    {
         return None;
     }
     let (before, beyond) = if low < high { (x < low, x >= high) } else { (x > low, x <= high) };

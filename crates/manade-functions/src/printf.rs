@@ -58,6 +58,7 @@ enum Piece {
 
 /// `%-08,.2f`.
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that may be written with any other")]
 struct Shape {
     left: bool,
     alternate: bool,
@@ -361,7 +362,7 @@ struct Digits {
 impl Digits {
     fn of(value: f64) -> Self {
         // Java's shortest form has two digits where one would do for the least of doubles.
-        let text = if value == 5e-324 { "4.9e-324".to_owned() } else { format!("{value:e}") };
+        let text = if value.to_bits() == 1 { "4.9e-324".to_owned() } else { format!("{value:e}") };
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let digits = mantissa.bytes().filter(u8::is_ascii_digit).map(|d| d - b'0').collect();
         Self { digits, point: exponent.parse::<i32>().unwrap_or(0) + 1 }
@@ -409,7 +410,13 @@ fn hash(value: &Value) -> u32 {
     let long = |bits: u64| (bits ^ (bits >> 32)) as u32;
     match value {
         Value::Null | Value::Decimal(..) => 0,
-        Value::Bool(value) => if *value { 1231 } else { 1237 },
+        Value::Bool(value) => {
+            if *value {
+                1231
+            } else {
+                1237
+            }
+        }
         Value::Int(value, 64) => long(*value as u64),
         Value::Int(value, _) => *value as u32,
         Value::Float(value) => value.to_bits(),
@@ -419,7 +426,7 @@ fn hash(value: &Value) -> u32 {
 }
 
 fn value_at(column: &ArrayRef, row: usize) -> Value {
-    if column.is_null(row) {
+    if types::is_null(column, row) {
         return Value::Null;
     }
     match column.data_type() {

@@ -39,9 +39,8 @@ pub(crate) const LOCATE: Function = Function::new("locate", &[Text, Text, Int], 
 .aliases(&["position"])
 .doc("locate(part, text[, from])", "Position of the first occurrence of a part, 0 if there is none.");
 
-pub(crate) const OVERLAY: Function =
-    Function::by("overlay", overlay_args, Returns::Like(0), overlay)
-        .doc("overlay(text, with, position[, length])", "text or binary with a part from a position on replaced.");
+pub(crate) const OVERLAY: Function = Function::by("overlay", overlay_args, Returns::Like(0), overlay)
+    .doc("overlay(text, with, position[, length])", "text or binary with a part from a position on replaced.");
 
 macro_rules! of_text {
     ($name:literal, $line:literal, $f:expr) => {
@@ -526,7 +525,11 @@ fn pad_bytes(args: &[ArrayRef], start: bool) -> Result<ArrayRef> {
         let with = if args.len() > 2 { binaries(&args[2]).at(i)? } else { &[0] };
         let cut = &data[..data.len().min(length)];
         let filling = with.iter().copied().cycle().take(length.saturating_sub(data.len()));
-        Some(if start { filling.chain(cut.iter().copied()).collect() } else { [cut, &filling.collect::<Vec<_>>()].concat() })
+        Some(if start {
+            filling.chain(cut.iter().copied()).collect()
+        } else {
+            [cut, &filling.collect::<Vec<_>>()].concat()
+        })
     })
 }
 

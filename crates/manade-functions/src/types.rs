@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use datafusion::common::{Result, plan_err};
 
@@ -15,6 +16,11 @@ pub(crate) fn timestamp() -> DataType {
 
 pub(crate) const fn timestamp_ntz() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+/// Arrow does not count the values of its null type as nulls.
+pub(crate) fn is_null(column: &ArrayRef, row: usize) -> bool {
+    *column.data_type() == DataType::Null || column.is_null(row)
 }
 
 pub(crate) fn is_text(t: &DataType) -> bool {

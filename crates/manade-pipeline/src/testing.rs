@@ -152,12 +152,11 @@ fn matched(expected: &[Row], rows: &[Row]) -> Vec<Option<usize>> {
                     continue;
                 }
                 before[row] = Some(at);
-                match want_of[row] {
-                    Some(taken_by) => open.push_back(taken_by),
-                    None => {
-                        free = Some(row);
-                        break;
-                    }
+                if let Some(taken_by) = want_of[row] {
+                    open.push_back(taken_by);
+                } else {
+                    free = Some(row);
+                    break;
                 }
             }
         }

@@ -106,24 +106,22 @@ pub async fn drop_collection(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let bytes = json_bytes(&app, request).await?;
-    let pipeline = pipeline_member(&bytes).ok_or_else(|| {
-        Problem::plain(StatusCode::BAD_REQUEST, "the body is an object that names a pipeline or nothing")
-            .with_hint("send {}, or {\"pipeline\": \"NAME\"} where several pipelines have a collection of this name")
-    })?;
+    let pipeline = pipeline_member(&bytes)?;
     app.collection(&name)?;
     blocking(&app, &name, move |backend, name| backend.drop_collection(pipeline.as_deref(), name)).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "dropped": name })))
 }
 
-/// Of an object with at most this one member; `None` where it is anything else.
-fn pipeline_member(bytes: &[u8]) -> Option<Option<String>> {
-    let mut members: serde_json::Map<String, Value> = serde_json::from_slice(bytes).ok()?;
-    let pipeline = match members.remove("pipeline") {
-        Some(Value::String(name)) => Some(name),
-        Some(_) => return None,
-        None => None,
-    };
-    members.is_empty().then_some(pipeline)
+/// Of an object with at most this one member.
+fn pipeline_member(bytes: &[u8]) -> Result<Option<String>, Problem> {
+    let members = serde_json::from_slice::<serde_json::Map<String, Value>>(bytes).ok();
+    let named = members.map(|mut members| (members.remove("pipeline"), members.is_empty()));
+    match named {
+        Some((Some(Value::String(name)), true)) => Ok(Some(name)),
+        Some((None, true)) => Ok(None),
+        _ => Err(Problem::plain(StatusCode::BAD_REQUEST, "the body is an object that names a pipeline or nothing")
+            .with_hint("send {}, or {\"pipeline\": \"NAME\"} where several pipelines have a collection of this name")),
+    }
 }
 
 /// Where a backup goes.

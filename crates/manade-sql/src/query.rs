@@ -116,7 +116,9 @@ impl Window {
     pub fn last_end(&self, time: i64) -> i64 {
         let micros = |duration: &Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         match self {
-            Self::Fixed { size, slide, offset } => time - (time - micros(offset)).rem_euclid(micros(slide)) + micros(size),
+            Self::Fixed { size, slide, offset } => {
+                time - (time - micros(offset)).rem_euclid(micros(slide)) + micros(size)
+            }
             Self::Session { gap } => time + micros(gap),
         }
     }

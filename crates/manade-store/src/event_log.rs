@@ -382,13 +382,11 @@ impl Future for Ticket {
 impl Slot {
     fn poll(&self, context: &Context<'_>) -> Poll<Result<Appended, AppendError>> {
         let mut outcome = self.0.lock();
-        match outcome.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                outcome.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(result) = outcome.result.take() {
+            return Poll::Ready(result);
         }
+        outcome.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 
     fn fill(&self, result: Result<Appended, AppendError>) {
@@ -472,12 +470,11 @@ impl State {
     /// A frame was added to a file.
     fn written(&mut self, file: &Arc<LogFile>, body: &Body, end: u64) {
         let oldest = body.entries.first().map(|entry| entry.at);
-        match self.parts.back_mut().filter(|part| part.file.number == file.number) {
-            Some(part) => (part.end, part.oldest, part.newest) = (end, part.oldest.or(oldest), self.time),
-            None => {
-                let file = Arc::clone(file);
-                self.parts.push_back(Part { file, first_event: body.first, end, oldest, newest: self.time });
-            }
+        if let Some(part) = self.parts.back_mut().filter(|part| part.file.number == file.number) {
+            (part.end, part.oldest, part.newest) = (end, part.oldest.or(oldest), self.time);
+        } else {
+            let file = Arc::clone(file);
+            self.parts.push_back(Part { file, first_event: body.first, end, oldest, newest: self.time });
         }
     }
 

@@ -148,7 +148,7 @@ fn is_rfc_3339(text: &str) -> bool {
     };
     // A leap second is one of the next minute for whoever has none.
     let time = time.strip_suffix(":60").map_or_else(|| time.to_owned(), |minute| format!("{minute}:59"));
-    shaped(&date, "0000-00-00")
+    shaped(date, "0000-00-00")
         && shaped(&time, "00:00:00")
         && shaped(&offset[1..], "00:00")
         && offset[1..3] < *"24"

@@ -39,22 +39,18 @@ pub fn cast(expr: Expr, to: DataType) -> Expr {
 
 /// Whether there is a cast from `from` to `to`, which then gives a value or null. Of nested types only the outermost are
 /// compared.
-pub fn castable("); b=s.index("/// Whether Arrow's cast from")
-s=s[:a]+"""pub fn castable(from: &DataType, to: &DataType) -> bool {
-    match (from, to) {
-        (DataType::Null, _) => true,
-        (DataType::Duration(TimeUnit::Second), to) => is_text(to) || to.is_numeric(),
-        (DataType::Duration(_), to) => is_text(to),
-        (DataType::Interval(_), _) => false,
-        (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), to) => {
-            is_text(to) || std::mem::discriminant(from) == std::mem::discriminant(to)
-        }
-        (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
-        (DataType::Date32, to) => !is_binary(to),
-        (from, to) if is_binary(from) => is_text(to),
-        (from, to) if is_binary(to) => is_text(from) || from.is_integer(),
-        (from, DataType::Date32) => is_text(from) || from.is_temporal(),
-        _ => true,
+pub fn castable(from: &DataType, to: &DataType) -> bool {
+    let is_nested = |t: &DataType| matches!(t, DataType::List(_) | DataType::Map(..) | DataType::Struct(_));
+    match from {
+        DataType::Null => true,
+        DataType::Interval(_) => false,
+        from if is_nested(from) => is_text(to) || std::mem::discriminant(from) == std::mem::discriminant(to),
+        _ if is_nested(to) => false,
+        DataType::Duration(unit) => is_text(to) || (*unit == TimeUnit::Second && to.is_numeric()),
+        DataType::Date32 => !is_binary(to),
+        from if is_binary(from) => is_text(to),
+        from if is_binary(to) => is_text(from) || from.is_integer(),
+        from => *to != DataType::Date32 || is_text(from) || from.is_temporal(),
     }
 }
 
@@ -241,7 +237,8 @@ fn from_decimal(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Timestamp(TimeUnit::Microsecond, _) => numbers::<TimestampMicrosecondType>(rows, to, |i| {
             // What is too large wraps, as Java's longs do.
             let (whole, rest) = (values.at(i)? / unit, values.at(i)? % unit);
-            let fraction = rest.checked_mul(MICROS.into()).map_or_else(|| rest / (unit / 1_000_000), |micros| micros / unit);
+            let fraction =
+                rest.checked_mul(MICROS.into()).map_or_else(|| rest / (unit / 1_000_000), |micros| micros / unit);
             Some(whole.wrapping_mul(MICROS.into()).wrapping_add(fraction) as i64)
         }),
         t if t.is_integer() => {

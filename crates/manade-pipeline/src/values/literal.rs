@@ -81,6 +81,7 @@ fn boolean(text: &str) -> Option<bool> {
 /// With as many places as the text has, so that `1.005` is not rounded to a column's two.
 fn decimal(text: &str) -> Option<ScalarValue> {
     if let Some((number, exponent)) = text.split_once(['e', 'E']) {
+        let number = Some(number).filter(|number| number.contains(|c: char| c.is_ascii_digit()))?;
         return decimal(&shifted(number, exponent.parse().ok()?)?);
     }
     let scale = i8::try_from(text.split_once('.').map_or(0, |(_, fraction)| fraction.len())).ok()?;

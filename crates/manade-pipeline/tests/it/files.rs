@@ -196,7 +196,7 @@ fn a_file_that_begins_like_one_that_is_gone() {
         rig.start();
         let mut read = 0;
         // What happens, and the numbers that are to be read then.
-        let steps: [(fn(&Path), std::ops::Range<i64>); 5] = [
+        let steps: [Step; 5] = [
             (|dir| put(&dir.join("one.ndjson"), &lines(0..1)), 0..1),
             (|dir| put(&dir.join("two.ndjson"), &lines(0..2)), 0..2),
             (

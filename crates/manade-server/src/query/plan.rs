@@ -392,28 +392,28 @@ fn cast(operand: Operand, name: &str) -> Result<(Operand, Option<Cast>), Problem
             decimal @ DataType::Decimal128(..) => decimal.clone(),
             _ => NUMERIC,
         }),
-        _ => match cast_types().into_iter().find(|(names, _)| names.contains(&name)) {
-            Some((_, data_type)) => Some(data_type),
-            None => {
+        _ => {
+            if let Some((_, data_type)) = cast_types().into_iter().find(|(names, _)| names.contains(&name)) {
+                Some(data_type)
+            } else {
                 let message = format!("type \"{name}\" does not exist");
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "42704", message)
                     .with_hint(format!("casts go to text, json, numeric, {}", cast_names(|_| true).join(", "))));
             }
-        },
+        }
     };
     let from = operand.compared_type();
     let castable = |to: &DataType| !from.is_nested() && manade_functions::castable(from, to);
-    match data_type.filter(castable) {
-        Some(to) => Ok((operand, Some(Cast::To(to)))),
-        None => {
-            let mut to = vec!["text"];
-            to.extend(nested.then_some("json"));
-            to.extend(castable(&NUMERIC).then_some("numeric"));
-            to.extend(cast_names(castable));
-            let message = format!("a value of type {} cannot be cast to {name}", spark_name(from));
-            Err(Problem::new(StatusCode::BAD_REQUEST, "42846", message)
-                .with_hint(format!("it can be cast to: {}", to.join(", "))))
-        }
+    if let Some(to) = data_type.filter(castable) {
+        Ok((operand, Some(Cast::To(to))))
+    } else {
+        let mut to = vec!["text"];
+        to.extend(nested.then_some("json"));
+        to.extend(castable(&NUMERIC).then_some("numeric"));
+        to.extend(cast_names(castable));
+        let message = format!("a value of type {} cannot be cast to {name}", spark_name(from));
+        Err(Problem::new(StatusCode::BAD_REQUEST, "42846", message)
+            .with_hint(format!("it can be cast to: {}", to.join(", "))))
     }
 }
 

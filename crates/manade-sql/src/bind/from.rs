@@ -375,7 +375,7 @@ impl Binder<'_> {
             let other = right.iter_mut().find(|column| column.name == *name);
             let (Some(one), Some(other)) = (one, other) else {
                 if !self.problems.is_empty() {
-                    return Ok(None);
+                    return Ok((None, Vec::new()));
                 }
                 return Err(self.refuse_plain(at, format!("USING column `{name}` is not on both sides")));
             };

@@ -161,6 +161,7 @@ impl Binder<'_> {
             internal: self.fresh("col"),
             data_type: DataType::Null,
             path: None,
+            window: None,
             at,
             merged: false,
         }));

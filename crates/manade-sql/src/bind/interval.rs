@@ -4,6 +4,8 @@
 //! that of two dates one in seconds, of which Spark says "day" where it says "day to second" of the other. Neither can be a
 //! column of a collection.
 
+use std::fmt::Write as _;
+
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::logical_expr::sqlparser::ast::{DateTimeField, Expr as Sql, Interval};
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
@@ -242,16 +244,17 @@ pub fn interval_text(interval: &Interval) -> Option<String> {
     let total = if last < 2 { i128::from(value.months) } else { i128::from(micros_of(value)?) };
     let sizes: [i128; 6] = [12, 1, DAY.into(), i128::from(DAY) / 24, i128::from(DAY) / 1440, MICROS.into()];
     let (sign, mut rest, mut text) = (if total < 0 { "-" } else { "" }, total.abs(), String::new());
-    for unit in first..=last {
-        let (whole, below) = (rest / sizes[unit], rest % sizes[unit]);
-        rest = below;
+    for (unit, size) in sizes.iter().enumerate().take(last + 1).skip(first) {
+        let whole = rest / size;
+        rest %= size;
         text.push_str(match unit {
             _ if unit == first => "",
             1 => "-",
             3 => " ",
             _ => ":",
         });
-        text.push_str(&if unit < 3 { whole.to_string() } else { format!("{whole:02}") });
+        let width = if unit < 3 { 0 } else { 2 };
+        write!(text, "{whole:0width$}").ok()?;
     }
     if last == UNITS.len() - 1 && rest > 0 {
         text.push_str(format!(".{rest:06}").trim_end_matches('0'));

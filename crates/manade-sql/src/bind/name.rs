@@ -33,6 +33,15 @@ pub fn column_name(sql: &Sql, scope: &Scope) -> String {
     }
 }
 
+/// Moments and numbers with intervals.
+fn with_interval(left: &str, op: &BinaryOperator, right: &str, right_is_one: bool) -> String {
+    match op {
+        BinaryOperator::Plus | BinaryOperator::Minus => format!("{left} {op} {right}"),
+        BinaryOperator::Multiply if right_is_one => format!("({right} * {left})"),
+        _ => format!("({left} {op} {right})"),
+    }
+}
+
 fn pretty(sql: &Sql, scope: &Scope) -> String {
     let p = |sql: &Sql| pretty(sql, scope);
     let not = |negated: bool, text: String| if negated { format!("(NOT {text})") } else { text };
@@ -48,11 +57,9 @@ fn pretty(sql: &Sql, scope: &Scope) -> String {
             None => call(function, scope),
         },
         Sql::Interval(interval) => interval_text(interval).unwrap_or_else(|| sql.to_string()),
-        Sql::BinaryOp { left, op, right } if is_interval(left) || is_interval(right) => match op {
-            BinaryOperator::Plus | BinaryOperator::Minus => format!("{} {op} {}", p(left), p(right)),
-            BinaryOperator::Multiply if is_interval(right) => format!("({} * {})", p(right), p(left)),
-            _ => format!("({} {op} {})", p(left), p(right)),
-        },
+        Sql::BinaryOp { left, op, right } if is_interval(left) || is_interval(right) => {
+            with_interval(&p(left), op, &p(right), is_interval(right))
+        }
         Sql::BinaryOp { left, op: BinaryOperator::NotEq, right } => format!("(NOT ({} = {}))", p(left), p(right)),
         Sql::BinaryOp { left, op: BinaryOperator::StringConcat, right } => format!("concat({}, {})", p(left), p(right)),
         Sql::BinaryOp { left, op, right } => {
@@ -258,7 +265,8 @@ fn quantified_like(sql: &Sql, scope: &Scope) -> String {
     let (Sql::Like { negated, expr, pattern, .. } | Sql::ILike { negated, expr, pattern, .. }) = sql else {
         return sql.to_string();
     };
-    let all = matches!(pattern.as_ref(), Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("all"));
+    let all =
+        matches!(pattern.as_ref(), Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("all"));
     let value = pretty(expr, scope);
     let value = if matches!(sql, Sql::ILike { .. }) { format!("lower({value})") } else { value };
     format!("{}like{}({value})", if *negated { "not" } else { "" }, if all { "all" } else { "any" })
@@ -267,7 +275,17 @@ fn quantified_like(sql: &Sql, scope: &Scope) -> String {
 /// The argument of a cast that is written as a call.
 fn cast_argument(function: &Function) -> Option<&Sql> {
     let casts = [
-        "int", "bigint", "smallint", "tinyint", "float", "double", "string", "boolean", "date", "timestamp", "binary",
+        "int",
+        "bigint",
+        "smallint",
+        "tinyint",
+        "float",
+        "double",
+        "string",
+        "boolean",
+        "date",
+        "timestamp",
+        "binary",
         "decimal",
     ];
     let FunctionArguments::List(list) = &function.args else { return None };

@@ -85,7 +85,7 @@ impl Scope {
             let is_read = |unread: &Option<String>| unread.as_ref() != Some(name);
             self.has_relation(name) && self.unread.iter().all(is_read)
         };
-        !self.unread.is_empty() && !(lower.len() > 1 && lower.first().is_some_and(of_known))
+        !self.unread.is_empty() && (lower.len() <= 1 || !lower.first().is_some_and(of_known))
     }
 
     pub fn has_relation(&self, name: &str) -> bool {

@@ -416,6 +416,7 @@ fn named_only(relation: Relation, items: Vec<Item>, projection: &[SelectItem], g
         shown: item.shown,
         data_type: item.typed.data_type,
         path: None,
+        window: None,
         at: item.at,
         merged: false,
     };

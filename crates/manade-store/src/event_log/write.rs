@@ -203,9 +203,10 @@ impl State {
     fn went(&mut self, error: Option<&CommitError>, bytes: u64) {
         let reason = error.map(describe);
         if self.trouble.as_ref().map(|trouble| &trouble.reason) != reason.as_ref() {
-            match &reason {
-                Some(reason) => tracing::error!("{reason}; no events are accepted until it can be written"),
-                None => tracing::info!("the disk can be written: events are accepted again"),
+            if let Some(reason) = &reason {
+                tracing::error!("{reason}; no events are accepted until it can be written");
+            } else {
+                tracing::info!("the disk can be written: events are accepted again");
             }
         }
         self.trouble = reason.map(|reason| Trouble { reason, bytes });

@@ -129,7 +129,7 @@ fn columns_that_rows_of_tests_list_are_judged() {
     );
     for line in [
         "p.yaml:12:31: error: the table `tt` has no column `lable`\n  hint: did you mean `label`?",
-        "p.yaml:13:32: error: the result `a` has no column `nn`\n  hint: did you mean `n`?",
+        "p.yaml:13:32: error: the result `a` has no column `nn`\n  hint: the columns are user, n, label",
         "p.yaml:13:43: error: the result `a` has no column `other`\n  hint: the columns are user, n, label",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown}");
@@ -162,12 +162,12 @@ fn findings_stand_where_their_cause_is() {
 ",
     );
     for line in [
-        "p.yaml:6:24: error: cannot read table `twice` from twice.csv: the header has the column `id` twice",
-        "p.yaml:6:66: note: case.csv: `NAME` is left out: only its case differs from `Name`",
+        "p.yaml:6:41: error: cannot read table `twice` from ./twice.csv: the header has the column `id` twice",
+        "p.yaml:6:83: note: ./case.csv: `NAME` is left out: only its case differs from `Name`",
         "p.yaml:10:7: error: `emit: final` needs a window",
         "p.yaml:14:11: error: a list outside a window grows without end",
         "p.yaml:15:44: error: result `lat` stands further down\n  hint: move it up",
-        "p.yaml:17:107: note: `index` has no effect on `mean`: floating-point columns are not indexed",
+        "p.yaml:17:106: note: `index` has no effect on `mean`: floating-point columns are not indexed",
     ] {
         assert!(shown.contains(line), "{line} is not in {shown}");
     }
@@ -201,7 +201,7 @@ fn what_has_changed_is_told() {
             "p.yaml:9:7: error: the type of column `n` has changed from int to bigint, and what is stored of `rows`",
         ),
         ("retain: 1 day", "emit: final", "p.yaml:13:94: error: `emit` of `w` has changed, and what"),
-        ("SELECT n FROM", "SELECT n + 1L AS n FROM", "p.yaml:12:25: error: the SQL of `rows` has changed, and what"),
+        ("SELECT n FROM", "SELECT n + 1L AS n FROM", "p.yaml:12:26: error: the SQL of `rows` has changed, and what"),
     ] {
         told(&place, &spec.replace(before, after));
         let shown = place.run(&["up", "--once"]);
