@@ -10,7 +10,8 @@ use crate::columns::{At, binaries, bytes, strings, texts};
 use crate::function::Arg::Text;
 use crate::function::{Function, Returns, common};
 
-const DIFFERENCE: &str = "what a charset cannot hold becomes ? and what is none of its text \u{FFFD}, not an error";
+const DIFFERENCE: &str =
+    "what a charset cannot hold becomes ?, and bytes that are none of its text the replacement character: not errors";
 
 pub(crate) static FUNCTIONS: &[Function] = &[
     Function::by("decode", decode_args, Returns::By(decode_type), decode)
@@ -23,9 +24,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("encode", &[Text, Text], Returns::Is(|| DataType::BinaryView), |args, _| {
         let (text, charset) = (strings(&args[0]), strings(&args[1]));
         check_charsets(&args[1])?;
-        bytes(text.len(), |i| {
-            Some(charset_of(charset.at(i)?)?.encode(text.at(i)?))
-        })
+        bytes(text.len(), |i| Some(charset_of(charset.at(i)?)?.encode(text.at(i)?)))
     })
     .doc("encode(text, charset)", "Bytes of a text.")
     .differs(DIFFERENCE)
@@ -61,9 +60,9 @@ fn charset_of(name: &str) -> Option<Charset> {
 fn check_charsets(names: &ArrayRef) -> Result<()> {
     let names = strings(names);
     match (0..names.len()).filter_map(|i| names.at(i)).find(|n| charset_of(n).is_none()) {
-        Some(name) => exec_err!(
-            "no charset {name}: UTF-8, UTF-16, UTF-16BE, UTF-16LE, UTF-32, US-ASCII and ISO-8859-1 are known"
-        ),
+        Some(name) => {
+            exec_err!("no charset {name}: UTF-8, UTF-16, UTF-16BE, UTF-16LE, UTF-32, US-ASCII and ISO-8859-1 are known")
+        }
         None => Ok(()),
     }
 }
@@ -145,9 +144,7 @@ fn decode(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
     if args.len() == 2 {
         let (data, charset) = (binaries(&args[0]), strings(&args[1]));
         check_charsets(&args[1])?;
-        return texts(data.len(), |i| {
-            Some(charset_of(charset.at(i)?)?.decode(data.at(i)?))
-        });
+        return texts(data.len(), |i| Some(charset_of(charset.at(i)?)?.decode(data.at(i)?)));
     }
     let rows = args[0].len();
     let mut result = match args.len() % 2 {
@@ -160,4 +157,3 @@ fn decode(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
     }
     Ok(result)
 }
-

@@ -2,8 +2,8 @@
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float64Type, Int8Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, DurationMicrosecondType, Float64Type, Int8Type, Int32Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType,
 };
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Timelike, Weekday};
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
@@ -69,15 +69,14 @@ macro_rules! from_count {
     };
 }
 
-pub(crate) const DATE_PART: Function =
-    Function::by("date_part", part_args, Returns::Constants(part_type), date_part)
-        .aliases(&["datepart"])
-        .doc(
-            "date_part(field, x)",
-            "A field of a date, a timestamp, or the interval between two, as EXTRACT(field FROM x).",
-        )
-        .differs("no fields of months; the field is a constant")
-        .tried();
+pub(crate) const DATE_PART: Function = Function::by("date_part", part_args, Returns::Constants(part_type), date_part)
+    .aliases(&["datepart"])
+    .doc(
+        "date_part(field, x)",
+        "A field of a date, a timestamp, or the interval between two, as EXTRACT(field FROM x).",
+    )
+    .differs("no fields of months; the field is a constant")
+    .tried();
 
 pub(crate) static FUNCTIONS: &[Function] = &[
     DATE_PART,
@@ -167,22 +166,32 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .doc("to_timestamp_ntz(text[, pattern])", "As to_timestamp, without a zone.")
         .differs(PATTERNS)
         .tried(),
-    Function::by("to_date", |given| moment_args("to_date", given), DATE, |args, t| {
-        if args.len() == 1 {
-            return cast_column(&args[0], t);
-        }
-        cast_column(&parsed(args, &timestamp())?, t)
-    })
+    Function::by(
+        "to_date",
+        |given| moment_args("to_date", given),
+        DATE,
+        |args, t| {
+            if args.len() == 1 {
+                return cast_column(&args[0], t);
+            }
+            cast_column(&parsed(args, &timestamp())?, t)
+        },
+    )
     .aliases(&["try_to_date"])
     .doc("to_date(text[, pattern])", "The date that a text holds; null if it holds none.")
     .differs(PATTERNS)
     .tried(),
-    Function::by("unix_timestamp", |given| moment_args("unix_timestamp", given), LONG, |args, t| {
-        let times_in = parsed(args, &timestamp())?;
-        let times = times(&times_in);
-        // Towards 1970, unlike unix_seconds().
-        numbers::<Int64Type>(times.len(), t, |i| Some(times.at(i)? / SECOND))
-    })
+    Function::by(
+        "unix_timestamp",
+        |given| moment_args("unix_timestamp", given),
+        LONG,
+        |args, t| {
+            let times_in = parsed(args, &timestamp())?;
+            let times = times(&times_in);
+            // Towards 1970, unlike unix_seconds().
+            numbers::<Int64Type>(times.len(), t, |i| Some(times.at(i)? / SECOND))
+        },
+    )
     .aliases(&["to_unix_timestamp"])
     .doc("unix_timestamp(x[, pattern])", "Seconds since 1970 of a timestamp, date or text.")
     .differs("needs an argument; a text without a pattern may have any form that CAST takes"),

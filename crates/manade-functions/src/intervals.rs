@@ -15,28 +15,38 @@ const MICROS: i64 = 1_000_000;
 const CALENDAR: Returns = Returns::Is(|| DataType::Interval(IntervalUnit::MonthDayNano));
 
 pub(crate) static FUNCTIONS: &[Function] = &[
-    Function::by("make_interval", |given| parts("make_interval", given, 6, true), CALENDAR, |args, _| {
-        let rows = args.first().map_or(1, |first| first.len());
-        made(rows, |i| {
-            let part = |n: usize| part(args, n, i);
-            let months = part(0)?.checked_mul(12)?.checked_add(part(1)?)?;
-            let days = part(2)?.checked_mul(7)?.checked_add(part(3)?)?;
-            let micros = time(part(4)?, part(5)?, seconds(args, 6, i)?)?;
-            Some(IntervalMonthDayNano::new(
-                months.try_into().ok()?,
-                days.try_into().ok()?,
-                micros.checked_mul(1000)?,
-            ))
-        })
-    })
+    Function::by(
+        "make_interval",
+        |given| parts("make_interval", given, 6, true),
+        CALENDAR,
+        |args, _| {
+            let rows = args.first().map_or(1, |first| first.len());
+            made(rows, |i| {
+                let part = |n: usize| part(args, n, i);
+                let months = part(0)?.checked_mul(12)?.checked_add(part(1)?)?;
+                let days = part(2)?.checked_mul(7)?.checked_add(part(3)?)?;
+                let micros = time(part(4)?, part(5)?, seconds(args, 6, i)?)?;
+                Some(IntervalMonthDayNano::new(
+                    months.try_into().ok()?,
+                    days.try_into().ok()?,
+                    micros.checked_mul(1000)?,
+                ))
+            })
+        },
+    )
     .doc("make_interval([years, months, weeks, days, hours, minutes, seconds])", "An interval to add to a moment."),
-    Function::by("make_ym_interval", |given| parts("make_ym_interval", given, 2, false), CALENDAR, |args, _| {
-        let rows = args.first().map_or(1, |first| first.len());
-        made(rows, |i| {
-            let months = part(args, 0, i)?.checked_mul(12)?.checked_add(part(args, 1, i)?)?;
-            Some(IntervalMonthDayNano::new(months.try_into().ok()?, 0, 0))
-        })
-    })
+    Function::by(
+        "make_ym_interval",
+        |given| parts("make_ym_interval", given, 2, false),
+        CALENDAR,
+        |args, _| {
+            let rows = args.first().map_or(1, |first| first.len());
+            made(rows, |i| {
+                let months = part(args, 0, i)?.checked_mul(12)?.checked_add(part(args, 1, i)?)?;
+                Some(IntervalMonthDayNano::new(months.try_into().ok()?, 0, 0))
+            })
+        },
+    )
     .doc("make_ym_interval([years, months])", "An interval of months to add to a moment."),
     Function::by(
         "make_dt_interval",

@@ -228,7 +228,7 @@ fn write_json(value: &Value, out: &mut String) {
 
 /// The value at a row as JSON.
 fn write_value(column: &ArrayRef, row: usize, out: &mut String) {
-    if column.is_null(row) {
+    if column.is_null(row) || column.data_type() == &DataType::Null {
         out.push_str("null");
         return;
     }
@@ -414,18 +414,7 @@ fn column(values: &[Option<&Value>], schema: &SparkType, formats: &Formats) -> R
                 (Some(text), None) => parse_timestamp(text, zoned),
             })
         }
-        SparkType::Array(item) => {
-            let arrays: Vec<_> = values.iter().map(|value| value.and_then(Value::as_array)).collect();
-            let items: Vec<_> = arrays.iter().copied().flatten().flatten().map(Some).collect();
-            let column = column(&items, item, formats)?;
-            let (mut lists, mut end) = (Lists::with_capacity(rows), 0);
-            for array in arrays {
-                let start = end;
-                end += array.map_or(0, Vec::len);
-                lists.push(end, array.is_some() && all_fit(&items[start..end], &column, start));
-            }
-            lists.finish(column)
-        }
+        SparkType::Array(item) => list_column(values, item, formats),
         SparkType::Map(key, value) => map_column(values, key, value, formats),
         SparkType::Struct(fields) => {
             let DataType::Struct(names) = t else { return exec_err!("not a struct: {t}") };
@@ -452,6 +441,19 @@ fn text_column(values: &[Option<&Value>]) -> ArrayRef {
         }
     });
     Arc::new(texts.collect::<StringViewArray>())
+}
+
+fn list_column(values: &[Option<&Value>], item: &SparkType, formats: &Formats) -> Result<ArrayRef> {
+    let arrays: Vec<_> = values.iter().map(|value| value.and_then(Value::as_array)).collect();
+    let items: Vec<_> = arrays.iter().copied().flatten().flatten().map(Some).collect();
+    let column = column(&items, item, formats)?;
+    let (mut lists, mut end) = (Lists::with_capacity(values.len()), 0);
+    for array in arrays {
+        let start = end;
+        end += array.map_or(0, Vec::len);
+        lists.push(end, array.is_some() && all_fit(&items[start..end], &column, start));
+    }
+    lists.finish(column)
 }
 
 /// Whether none of the values, which stand in `column` from `start` on, was lost for not being of its type.

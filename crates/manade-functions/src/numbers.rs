@@ -1,5 +1,6 @@
 //! Functions of numbers.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -62,12 +63,13 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .doc("pi()", "3.141592653589793."),
     Function::new("e", &[], DOUBLE, |_, t| numbers::<Float64Type>(1, t, |_| Some(std::f64::consts::E)))
         .doc("e()", "2.718281828459045."),
-    Function::new("atan2", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |y, x| {
-        // The sum of both zeros is 0.0, as Spark takes them.
-        Some((y + 0.0).atan2(x + 0.0))
+    Function::new("atan2", &[Double, Double], DOUBLE, |a, t| {
+        pairs(a, t, |y, x| {
+            // The sum of both zeros is 0.0, as Spark takes them.
+            Some((y + 0.0).atan2(x + 0.0))
+        })
     })
-    )
-        .doc("atan2(y, x)", "Angle of the point (x, y)."),
+    .doc("atan2(y, x)", "Angle of the point (x, y)."),
     Function::new("hypot", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |x, y| Some(x.hypot(y))))
         .doc("hypot(a, b)", "sqrt(a² + b²)."),
     Function::new("power", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |x, y| Some(x.powf(y))))
@@ -112,7 +114,10 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         let (x, low, high, n) = (doubles(&a[0]), doubles(&a[1]), doubles(&a[2]), longs(&a[3]));
         numbers::<Int64Type>(x.len(), t, |i| bucket(x.at(i)?, low.at(i)?, high.at(i)?, n.at(i)?))
     })
-    .doc("width_bucket(x, low, high, n)", "Which of n buckets of equal width holds x; 0 below and n + 1 above all of them."),
+    .doc(
+        "width_bucket(x, low, high, n)",
+        "Which of n buckets of equal width holds x; 0 below and n + 1 above all of them.",
+    ),
     Function::new("factorial", &[Int], LONG, |a, t| {
         let n = ints(&a[0]);
         numbers::<Int64Type>(n.len(), t, |i| {
@@ -197,10 +202,14 @@ fn pairs(args: &[ArrayRef], t: &DataType, f: fn(f64, f64) -> Option<f64>) -> Res
 }
 
 fn bucket(x: f64, low: f64, high: f64, n: i64) -> Option<i64> {
-    if n <= 0 || n == i64::MAX || x.is_nan() || low == high || !low.is_finite() || !high.is_finite() {
+    if n <= 0 || n == i64::MAX || x.is_nan() || !low.is_finite() || !high.is_finite() {
         return None;
     }
-    let (before, beyond) = if low < high { (x < low, x >= high) } else { (x > low, x <= high) };
+    let (before, beyond) = match low.partial_cmp(&high)? {
+        Ordering::Less => (x < low, x >= high),
+        Ordering::Greater => (x > low, x <= high),
+        Ordering::Equal => return None,
+    };
     Some(match (before, beyond) {
         (true, _) => 0,
         (_, true) => n + 1,

@@ -13,7 +13,8 @@ use crate::function::Arg::{Int, Text};
 use crate::function::{Function, Returns};
 use crate::types::list_of;
 
-const DIFFERENCE: &str = "no look-around, back references or \\Z; $ matches at the very end only; (?i) knows all alphabets";
+const DIFFERENCE: &str =
+    "no look-around, back references or \\Z; $ matches at the very end only; (?i) knows all alphabets";
 const TEXT: Returns = Returns::Is(|| DataType::Utf8View);
 const INT: Returns = Returns::Is(|| DataType::Int32);
 

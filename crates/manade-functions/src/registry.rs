@@ -19,8 +19,8 @@ use crate::function::{Function, reason};
 use crate::lambdas::LAMBDAS;
 use crate::planner::{Planner, Types};
 use crate::{
-    charsets, collections, conditional, dates, hashes, intervals, json, maps, numbers, operators, printf, regexps, rules,
-    strings, urls,
+    charsets, collections, conditional, dates, hashes, intervals, json, maps, numbers, operators, printf, regexps,
+    rules, strings, urls,
 };
 
 /// A function as docs/sql.md shows it.

@@ -39,9 +39,8 @@ pub(crate) const LOCATE: Function = Function::new("locate", &[Text, Text, Int], 
 .aliases(&["position"])
 .doc("locate(part, text[, from])", "Position of the first occurrence of a part, 0 if there is none.");
 
-pub(crate) const OVERLAY: Function =
-    Function::by("overlay", overlay_args, Returns::Like(0), overlay)
-        .doc("overlay(text, with, position[, length])", "text or binary with a part from a position on replaced.");
+pub(crate) const OVERLAY: Function = Function::by("overlay", overlay_args, Returns::Like(0), overlay)
+    .doc("overlay(text, with, position[, length])", "text or binary with a part from a position on replaced.");
 
 macro_rules! of_text {
     ($name:literal, $line:literal, $f:expr) => {
@@ -207,9 +206,16 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("base64", &[TextOrBytes], TEXT, |args, _| {
         let data = cast_column(&args[0], &DataType::BinaryView)?;
         let data = binaries(&data);
-        texts(data.len(), |i| data.at(i).map(base64))
+        written(data.len(), |i, out| {
+            let text = base64(data.at(i)?);
+            for (line, digits) in text.as_bytes().chunks(76).enumerate() {
+                out.push_str(if line > 0 { "\r\n" } else { "" });
+                out.extend(digits.iter().copied().map(char::from));
+            }
+            Some(())
+        })
     })
-    .doc("base64(bytes)", "Bytes in base 64."),
+    .doc("base64(bytes)", "Bytes in base 64, in lines of 76 characters."),
     Function::new("unbase64", &[Text], BYTES, |args, _| {
         let text = strings(&args[0]);
         bytes(text.len(), |i| unbase64(text.at(i)?))
@@ -526,7 +532,11 @@ fn pad_bytes(args: &[ArrayRef], start: bool) -> Result<ArrayRef> {
         let with = if args.len() > 2 { binaries(&args[2]).at(i)? } else { &[0] };
         let cut = &data[..data.len().min(length)];
         let filling = with.iter().copied().cycle().take(length.saturating_sub(data.len()));
-        Some(if start { filling.chain(cut.iter().copied()).collect() } else { [cut, &filling.collect::<Vec<_>>()].concat() })
+        Some(if start {
+            filling.chain(cut.iter().copied()).collect()
+        } else {
+            [cut, &filling.collect::<Vec<_>>()].concat()
+        })
     })
 }
 
@@ -683,7 +693,12 @@ fn grouped_digits(
         }
         // Exact decimals of a double: Java's DecimalFormat rounds the value itself, half to even.
         ScalarValue::Float64(Some(v)) if matches!(value, ScalarValue::Float64(_) | ScalarValue::Float32(_)) => {
-            format!("{v:.*}", most as usize)
+            if v.abs() < 9_007_199_254_740_992.0 {
+                format!("{v:.*}", most as usize)
+            } else {
+                // Beyond the exact integers, zeros follow the shortest digits.
+                format!("{v}.{}", "0".repeat(most as usize))
+            }
         }
         _ => {
             let column = value.to_array().ok()?;

@@ -171,9 +171,10 @@ impl Dialect for Spark {
         } else if parser.consume_token(&Token::ShiftLeft) {
             BinaryOperator::PGBitwiseShiftLeft
         } else if parser.consume_token(&Token::ShiftRight) {
-            match parser.consume_token(&Token::Gt) {
-                true => BinaryOperator::Custom(UNSIGNED_SHIFT.to_owned()),
-                false => BinaryOperator::PGBitwiseShiftRight,
+            if parser.consume_token(&Token::Gt) {
+                BinaryOperator::Custom(UNSIGNED_SHIFT.to_owned())
+            } else {
+                BinaryOperator::PGBitwiseShiftRight
             }
         } else {
             return None;

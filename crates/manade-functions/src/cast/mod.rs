@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
 pub(crate) use parse::{
     days_of, parse_boolean, parse_date, parse_decimal, parse_double, parse_integer, parse_timestamp, zone_offset,
 };
-pub(crate) use show::{put, show_decimal, show_double, show_float, show_timestamp, show_value};
+pub(crate) use show::{put, scientific, show_decimal, show_double, show_float, show_timestamp, show_value};
 
 use crate::columns::{At, binaries, booleans, bytes, numbers, strings, written};
 use crate::types::{self, is_binary, is_float, is_text};
@@ -220,7 +220,8 @@ fn from_decimal(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Timestamp(TimeUnit::Microsecond, _) => numbers::<TimestampMicrosecondType>(rows, to, |i| {
             // What is too large wraps, as Java's longs do.
             let (whole, rest) = (values.at(i)? / unit, values.at(i)? % unit);
-            let fraction = rest.checked_mul(MICROS.into()).map_or_else(|| rest / (unit / 1_000_000), |micros| micros / unit);
+            let fraction =
+                rest.checked_mul(MICROS.into()).map_or_else(|| rest / (unit / 1_000_000), |micros| micros / unit);
             Some(whole.wrapping_mul(MICROS.into()).wrapping_add(fraction) as i64)
         }),
         t if t.is_integer() => {

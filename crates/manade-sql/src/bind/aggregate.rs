@@ -140,17 +140,15 @@ impl Binder<'_> {
     }
 
     /// Rounded as Spark rounds, where DataFusion cuts off.
-    fn decimal_mean(
-        &mut self,
-        args: Vec<Typed>,
-        distinct: bool,
-        filter: Option<Expr>,
-        at: Location,
-    ) -> Bind<Typed> {
+    fn decimal_mean(&mut self, args: Vec<Typed>, distinct: bool, filter: Option<Expr>, at: Location) -> Bind<Typed> {
         let DataType::Decimal128(precision, scale) = args[0].data_type else { return Ok(Typed::refused()) };
-        let mut part = |name: &str| match distinct {
-            true => self.entry_call(name, args.clone(), true, filter.clone(), at),
-            false => self.folded_call(name, args.clone(), filter.clone(), None, at),
+        let mut part = |name: &str| {
+            let (args, filter) = (args.clone(), filter.clone());
+            if distinct {
+                self.entry_call(name, args, true, filter, at)
+            } else {
+                self.folded_call(name, args, filter, None, at)
+            }
         };
         let ((sum, sum_type), (count, count_type)) = (part("sum")?, part("count")?);
         let (sum, count) = (self.aggregate_column(sum, sum_type), self.aggregate_column(count, count_type));
@@ -202,7 +200,7 @@ impl Binder<'_> {
             [by] if name == "percentile_cont" && args.len() == 1 => {
                 let value = self.expr(cx, &by.expr)?;
                 let wanted = self.expr(cx, &args[0])?;
-                return Ok((vec![value, self.from_the_end(&wanted, at)?], distinct));
+                return Ok((vec![value, self.counted_from_the_end(&wanted, at)?], distinct));
             }
             _ => {
                 return Err(self.refuse(
@@ -349,7 +347,7 @@ impl Binder<'_> {
     }
 
     /// The fractions of the ascending order that stand for those of the descending one.
-    fn from_the_end(&mut self, wanted: &Typed, at: Location) -> Bind<Typed> {
+    fn counted_from_the_end(&mut self, wanted: &Typed, at: Location) -> Bind<Typed> {
         let Some((fractions, many)) = fractions(wanted) else { return Ok(wanted.clone()) };
         let mut all = Vec::new();
         for fraction in fractions {

@@ -61,7 +61,8 @@ impl Binder<'_> {
         }
         if let (DataType::Duration(TimeUnit::Second), true) = (from, is_number(target)) {
             let seconds = Typed::new(plain_cast(typed.expr, &DataType::Int64), DataType::Int64);
-            let days = self.call("div", vec![seconds, super::literal::literal(ScalarValue::Int64(Some(86_400)))], at)?;
+            let days =
+                self.call("div", vec![seconds, super::literal::literal(ScalarValue::Int64(Some(86_400)))], at)?;
             return self.cast(days, target, at);
         }
         Ok(Typed::new(plain_cast(typed.expr, target), target.clone()))
@@ -118,7 +119,9 @@ impl Binder<'_> {
                 self.cast(typed, &other, at)
             }
             (DataType::Null, DataType::Null) => self.cast(typed, &DataType::Float64, at),
-            (own, DataType::Interval(_) | DataType::Duration(_)) if is_string(own) => self.cast(typed, &crate::types::timestamp(), at),
+            (own, DataType::Interval(_) | DataType::Duration(_)) if is_string(own) => {
+                self.cast(typed, &crate::types::timestamp(), at)
+            }
             (own, _) if is_string(own) => self.cast(typed, &DataType::Float64, at),
             _ => Ok(typed),
         }
@@ -143,11 +146,10 @@ fn castable(from: &DataType, target: &DataType) -> bool {
         (DataType::Null, _) => true,
         (DataType::Duration(TimeUnit::Second), target) => is_string(target) || is_number(target),
         (DataType::Duration(_), _) => is_string(target),
-        (DataType::Interval(_), _) => false,
         (DataType::List(_) | DataType::Map(..) | DataType::Struct(_), target) => {
             is_string(target) || std::mem::discriminant(from) == std::mem::discriminant(target)
         }
-        (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
+        (DataType::Interval(_), _) | (_, DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) => false,
         (DataType::Date32, target) => *target != DataType::BinaryView,
         (DataType::BinaryView, target) => is_string(target),
         (from, DataType::BinaryView) => is_string(from) || from.is_integer(),

@@ -3,8 +3,8 @@
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::{Case, InList, Like};
 use datafusion::logical_expr::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Expr as Sql, Ident, Spanned, Subscript,
-    TrimWhereField, UnaryOperator, ValueWithSpan,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DateTimeField, Expr as Sql, Ident, Spanned,
+    Subscript, TrimWhereField, UnaryOperator, ValueWithSpan,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::{Location, Span};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
@@ -324,8 +324,7 @@ impl Binder<'_> {
             Sql::IsNotUnknown(inner) => (inner, Expr::IsNotUnknown),
             _ => return Err(self.refuse_plain(start(sql), "unknown test")),
         };
-        let truth_test =
-            matches!(sql, Sql::IsTrue(_) | Sql::IsNotTrue(_) | Sql::IsFalse(_) | Sql::IsNotFalse(_));
+        let truth_test = matches!(sql, Sql::IsTrue(_) | Sql::IsNotTrue(_) | Sql::IsFalse(_) | Sql::IsNotFalse(_));
         let inner = match (sql, inner) {
             (Sql::IsNull(_) | Sql::IsNotNull(_), inner) => self.expr(cx, inner)?,
             (_, inner) if truth_test => {
@@ -386,10 +385,8 @@ impl Binder<'_> {
 
     pub fn compare_typed(&mut self, left: Typed, op: Operator, right: Typed, at: Location) -> Bind<Typed> {
         let truth = |one: &Typed, other: &Typed| one.data_type == DataType::Boolean && is_number(&other.data_type);
-        let equality = matches!(
-            op,
-            Operator::Eq | Operator::NotEq | Operator::IsNotDistinctFrom | Operator::IsDistinctFrom
-        );
+        let equality =
+            matches!(op, Operator::Eq | Operator::NotEq | Operator::IsNotDistinctFrom | Operator::IsDistinctFrom);
         let common = match (&left, &right) {
             // As numbers: 1 and 0.
             (boolean, number) | (number, boolean) if equality && truth(boolean, number) => {
@@ -419,14 +416,7 @@ impl Binder<'_> {
     }
 
     /// `x LIKE p`, `x LIKE ANY (p, q)`, `x LIKE ALL (p, q)`: NOT stands before each of the patterns.
-    fn likes(
-        &mut self,
-        cx: &Context<'_>,
-        value: &Sql,
-        pattern: &Sql,
-        any: bool,
-        shape: &LikeShape<'_>,
-    ) -> Bind<Typed> {
+    fn likes(&mut self, cx: &Context<'_>, value: &Sql, pattern: &Sql, any: bool, shape: &LikeShape<'_>) -> Bind<Typed> {
         let quantified = |word: &str| match pattern {
             Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case(word) => Some(function),
             _ => None,

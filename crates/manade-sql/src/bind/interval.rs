@@ -242,8 +242,8 @@ pub fn interval_text(interval: &Interval) -> Option<String> {
     let total = if last < 2 { i128::from(value.months) } else { i128::from(micros_of(value)?) };
     let sizes: [i128; 6] = [12, 1, DAY.into(), i128::from(DAY) / 24, i128::from(DAY) / 1440, MICROS.into()];
     let (sign, mut rest, mut text) = (if total < 0 { "-" } else { "" }, total.abs(), String::new());
-    for unit in first..=last {
-        let (whole, below) = (rest / sizes[unit], rest % sizes[unit]);
+    for (unit, size) in sizes.iter().enumerate().take(last + 1).skip(first) {
+        let (whole, below) = (rest / size, rest % size);
         rest = below;
         text.push_str(match unit {
             _ if unit == first => "",
@@ -251,7 +251,10 @@ pub fn interval_text(interval: &Interval) -> Option<String> {
             3 => " ",
             _ => ":",
         });
-        text.push_str(&if unit < 3 { whole.to_string() } else { format!("{whole:02}") });
+        let digits = whole.to_string();
+        // Days and months stand as they are, times of day with two digits.
+        text.push_str(if unit >= 3 && digits.len() == 1 { "0" } else { "" });
+        text.push_str(&digits);
     }
     if last == UNITS.len() - 1 && rest > 0 {
         text.push_str(format!(".{rest:06}").trim_end_matches('0'));

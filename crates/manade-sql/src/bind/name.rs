@@ -48,11 +48,14 @@ fn pretty(sql: &Sql, scope: &Scope) -> String {
             None => call(function, scope),
         },
         Sql::Interval(interval) => interval_text(interval).unwrap_or_else(|| sql.to_string()),
-        Sql::BinaryOp { left, op, right } if is_interval(left) || is_interval(right) => match op {
-            BinaryOperator::Plus | BinaryOperator::Minus => format!("{} {op} {}", p(left), p(right)),
-            BinaryOperator::Multiply if is_interval(right) => format!("({} * {})", p(right), p(left)),
-            _ => format!("({} {op} {})", p(left), p(right)),
-        },
+        Sql::BinaryOp { left, op: BinaryOperator::Multiply, right } if is_interval(right) => {
+            format!("({} * {})", p(right), p(left))
+        }
+        Sql::BinaryOp { left, op: op @ (BinaryOperator::Plus | BinaryOperator::Minus), right }
+            if is_interval(left) || is_interval(right) =>
+        {
+            format!("{} {op} {}", p(left), p(right))
+        }
         Sql::BinaryOp { left, op: BinaryOperator::NotEq, right } => format!("(NOT ({} = {}))", p(left), p(right)),
         Sql::BinaryOp { left, op: BinaryOperator::StringConcat, right } => format!("concat({}, {})", p(left), p(right)),
         Sql::BinaryOp { left, op, right } => {
@@ -83,22 +86,14 @@ fn pretty(sql: &Sql, scope: &Scope) -> String {
             not(*negated, text)
         }
         Sql::InList { expr, list: values, negated } => not(*negated, format!("({} IN ({}))", p(expr), list(values))),
-        Sql::Like { any, pattern, .. } | Sql::ILike { any, pattern, .. } if *any || is_quantified(pattern) => {
-            quantified_like(sql, scope)
-        }
-        Sql::Like { negated, expr, pattern, .. } => not(*negated, format!("{} LIKE {}", p(expr), p(pattern))),
-        Sql::ILike { negated, expr, pattern, .. } => not(*negated, format!("ilike({}, {})", p(expr), p(pattern))),
+        Sql::Like { .. } | Sql::ILike { .. } => like(sql, scope),
         Sql::RLike { negated, expr, pattern, .. } => not(*negated, format!("RLIKE({}, {})", p(expr), p(pattern))),
-        Sql::Case { .. } | Sql::Substring { .. } | Sql::Trim { .. } => long_form(sql, scope),
+        Sql::Case { .. } | Sql::Substring { .. } | Sql::Trim { .. } | Sql::TypedString(_) => long_form(sql, scope),
         Sql::Cast { expr, data_type, .. } => format!("CAST({} AS {})", p(expr), type_name(data_type)),
         Sql::Extract { field, expr, .. } => format!("extract({} FROM {})", field.to_string().to_lowercase(), p(expr)),
         Sql::Ceil { expr, .. } => format!("CEIL({})", p(expr)),
         Sql::Floor { expr, .. } => format!("FLOOR({})", p(expr)),
         Sql::Position { expr, r#in } => format!("locate({}, {}, 1)", p(expr), p(r#in)),
-        Sql::TypedString(typed) => {
-            let text = typed.value.clone().into_string().unwrap_or_default();
-            format!("{} '{text}'", type_name(&typed.data_type))
-        }
         Sql::Tuple(parts) | Sql::Struct { values: parts, .. } => format!("struct({})", list(parts)),
         Sql::Named { expr, name } => format!("{} AS {}", p(expr), name.value),
         other => other.to_string(),
@@ -122,6 +117,10 @@ fn long_form(sql: &Sql, scope: &Scope) -> String {
                 text.extend([" ELSE ", &p(otherwise)]);
             }
             text + " END"
+        }
+        Sql::TypedString(typed) => {
+            let text = typed.value.clone().into_string().unwrap_or_default();
+            format!("{} '{text}'", type_name(&typed.data_type))
         }
         Sql::Substring { expr, substring_from, substring_for, shorthand, .. } => {
             let length = substring_for.as_ref().map_or_else(|| i32::MAX.to_string(), |length| p(length));
@@ -253,21 +252,36 @@ fn is_quantified(pattern: &Sql) -> bool {
         if matches!(function.name.to_string().to_lowercase().as_str(), "all" | "some"))
 }
 
-/// `likeall(x)`, `notlikeany(lower(x))`: Spark leaves the patterns out.
-fn quantified_like(sql: &Sql, scope: &Scope) -> String {
-    let (Sql::Like { negated, expr, pattern, .. } | Sql::ILike { negated, expr, pattern, .. }) = sql else {
+/// `likeall(x)`, `notlikeany(lower(x))` where there are several patterns, which Spark leaves out.
+fn like(sql: &Sql, scope: &Scope) -> String {
+    let (Sql::Like { negated, any, expr, pattern, .. } | Sql::ILike { negated, any, expr, pattern, .. }) = sql else {
         return sql.to_string();
     };
-    let all = matches!(pattern.as_ref(), Sql::Function(function) if function.name.to_string().eq_ignore_ascii_case("all"));
-    let value = pretty(expr, scope);
-    let value = if matches!(sql, Sql::ILike { .. }) { format!("lower({value})") } else { value };
-    format!("{}like{}({value})", if *negated { "not" } else { "" }, if all { "all" } else { "any" })
+    let (value, any_case) = (pretty(expr, scope), matches!(sql, Sql::ILike { .. }));
+    let all = matches!(pattern.as_ref(), Sql::Function(call) if call.name.to_string().eq_ignore_ascii_case("all"));
+    if *any || is_quantified(pattern) {
+        let value = if any_case { format!("lower({value})") } else { value };
+        return format!("{}like{}({value})", if *negated { "not" } else { "" }, if all { "all" } else { "any" });
+    }
+    let pattern = pretty(pattern, scope);
+    let text = if any_case { format!("ilike({value}, {pattern})") } else { format!("{value} LIKE {pattern}") };
+    if *negated { format!("(NOT {text})") } else { text }
 }
 
 /// The argument of a cast that is written as a call.
 fn cast_argument(function: &Function) -> Option<&Sql> {
     let casts = [
-        "int", "bigint", "smallint", "tinyint", "float", "double", "string", "boolean", "date", "timestamp", "binary",
+        "int",
+        "bigint",
+        "smallint",
+        "tinyint",
+        "float",
+        "double",
+        "string",
+        "boolean",
+        "date",
+        "timestamp",
+        "binary",
         "decimal",
     ];
     let FunctionArguments::List(list) = &function.args else { return None };
