@@ -10,7 +10,8 @@ use crate::columns::{At, binaries, bytes, strings, texts};
 use crate::function::Arg::Text;
 use crate::function::{Function, Returns, common};
 
-const DIFFERENCE: &str = "what a charset cannot hold becomes ? and what is none of its text \u{FFFD}, not an error";
+const DIFFERENCE: &str =
+    "what a charset cannot hold becomes ?, and bytes that are none of its text the replacement character: not errors";
 
 pub(crate) static FUNCTIONS: &[Function] = &[
     Function::by("decode", decode_args, Returns::By(decode_type), decode)

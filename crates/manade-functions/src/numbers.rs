@@ -1,5 +1,6 @@
 //! Functions of numbers.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -201,16 +202,14 @@ fn pairs(args: &[ArrayRef], t: &DataType, f: fn(f64, f64) -> Option<f64>) -> Res
 }
 
 fn bucket(x: f64, low: f64, high: f64, n: i64) -> Option<i64> {
-    if n <= 0
-        || n == i64::MAX
-        || x.is_nan()
-        || low.partial_cmp(&high).is_some_and(std::cmp::Ordering::is_eq)
-        || !low.is_finite()
-        || !high.is_finite()
-    {
+    if n <= 0 || n == i64::MAX || x.is_nan() || !low.is_finite() || !high.is_finite() {
         return None;
     }
-    let (before, beyond) = if low < high { (x < low, x >= high) } else { (x > low, x <= high) };
+    let (before, beyond) = match low.partial_cmp(&high)? {
+        Ordering::Less => (x < low, x >= high),
+        Ordering::Greater => (x > low, x <= high),
+        Ordering::Equal => return None,
+    };
     Some(match (before, beyond) {
         (true, _) => 0,
         (_, true) => n + 1,

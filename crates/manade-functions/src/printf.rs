@@ -8,7 +8,7 @@ use arrow::datatypes::{
 };
 use datafusion::common::{Result, exec_err, plan_err};
 
-use crate::cast::{put, show_decimal, show_double, show_float};
+use crate::cast::{put, scientific, show_decimal, show_double, show_float};
 use crate::columns::{At, strings, written};
 use crate::function::{Function, Returns};
 use crate::types::{self, is_binary};
@@ -58,15 +58,9 @@ enum Piece {
 
 /// `%-08,.2f`.
 #[derive(Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag that may be written with any other")]
 struct Shape {
-    left: bool,
-    alternate: bool,
-    plus: bool,
-    space: bool,
-    zero: bool,
-    grouped: bool,
-    parentheses: bool,
+    /// As written, of `-#+ 0,(`.
+    flags: String,
     width: usize,
     precision: Option<usize>,
     conversion: char,
@@ -139,19 +133,8 @@ fn conversion<'f>(after: &'f str, format: &str) -> Result<(&'f str, Index, Shape
     {
         (index, rest) = (Index::Number(number - 1), tail);
     }
-    while let Some(flag) = rest.chars().next() {
-        match flag {
-            '-' => shape.left = true,
-            '#' => shape.alternate = true,
-            '+' => shape.plus = true,
-            ' ' => shape.space = true,
-            '0' => shape.zero = true,
-            ',' => shape.grouped = true,
-            '(' => shape.parentheses = true,
-            _ => break,
-        }
-        rest = &rest[1..];
-    }
+    let flags = rest.len() - rest.trim_start_matches(['-', '#', '+', ' ', '0', ',', '(']).len();
+    (shape.flags, rest) = (rest[..flags].to_owned(), &rest[flags..]);
     let (width, tail) = rest.split_at(digits(rest));
     (shape.width, rest) = (width.parse().unwrap_or(0), tail);
     if let Some(tail) = rest.strip_prefix('.') {
@@ -165,16 +148,23 @@ fn conversion<'f>(after: &'f str, format: &str) -> Result<(&'f str, Index, Shape
     let written = &after[..after.len() - rest.len()];
     shape.upper = matches!(conversion, 'B' | 'H' | 'S' | 'C' | 'X' | 'E' | 'G');
     shape.conversion = if shape.upper { conversion.to_ascii_lowercase() } else { conversion };
-    if (shape.left || shape.zero) && shape.width == 0 || shape.left && shape.zero || shape.plus && shape.space {
+    if (shape.has('-') || shape.has('0')) && shape.width == 0
+        || shape.has('-') && shape.has('0')
+        || shape.has('+') && shape.has(' ')
+    {
         return exec_err!("format '{format}': the flags of %{written} do not fit together");
     }
     Ok((written, index, shape, rest))
 }
 
 impl Shape {
+    fn has(&self, flag: char) -> bool {
+        self.flags.contains(flag)
+    }
+
     fn check(&self, t: &DataType, written: &str, format: &str) -> Result<()> {
         let integer = t.is_signed_integer() || matches!(t, DataType::Date32 | DataType::Timestamp(..));
-        let signs = self.plus || self.space || self.parentheses || self.zero || self.grouped;
+        let signs = self.has('+') || self.has(' ') || self.has('(') || self.has('0') || self.has(',');
         let fits = match self.conversion {
             _ if *t == DataType::Null => true,
             'b' | 's' => true,
@@ -188,12 +178,12 @@ impl Shape {
             return exec_err!("format '{format}': %{written} does not take {}", types::spark_name(t));
         }
         let sound = match self.conversion {
-            'b' | 'h' | 's' => !self.alternate && !signs,
-            'c' => !self.alternate && !signs && self.precision.is_none(),
-            'd' => !self.alternate && self.precision.is_none(),
-            'o' | 'x' => self.precision.is_none() && !(signs && !self.zero || self.plus || self.grouped),
-            'e' => !self.grouped,
-            'g' => !self.alternate,
+            'b' | 'h' | 's' => !self.has('#') && !signs,
+            'c' => !self.has('#') && !signs && self.precision.is_none(),
+            'd' => !self.has('#') && self.precision.is_none(),
+            'o' | 'x' => self.precision.is_none() && !(signs && !self.has('0') || self.has('+') || self.has(',')),
+            'e' => !self.has(','),
+            'g' => !self.has('#'),
             _ => true,
         };
         if sound { Ok(()) } else { exec_err!("format '{format}': the flags of %{written} do not fit together") }
@@ -250,29 +240,29 @@ impl Shape {
     fn justified(&self, text: &str, out: &mut String) {
         let missing = self.width.saturating_sub(text.encode_utf16().count());
         let spaces = " ".repeat(missing);
-        let (before, behind) = if self.left { ("", spaces.as_str()) } else { (spaces.as_str(), "") };
+        let (before, behind) = if self.has('-') { ("", spaces.as_str()) } else { (spaces.as_str(), "") };
         out.extend([before, text, behind]);
     }
 
     fn sign_before(&self, negative: bool, out: &mut String) {
         out.push_str(match negative {
-            true if self.parentheses => "(",
+            true if self.has('(') => "(",
             true => "-",
-            false if self.plus => "+",
-            false if self.space => " ",
+            false if self.has('+') => "+",
+            false if self.has(' ') => " ",
             false => "",
         });
     }
 
     fn sign_behind(&self, negative: bool, out: &mut String) {
-        if negative && self.parentheses {
+        if negative && self.has('(') {
             out.push(')');
         }
     }
 
     /// The width without a closing parenthesis.
     fn inner_width(&self, negative: bool) -> usize {
-        self.width.saturating_sub(usize::from(negative && self.parentheses))
+        self.width.saturating_sub(usize::from(negative && self.has('(')))
     }
 
     /// Digits, perhaps with a point, with commas and zeros before them up to `width` characters of `out`.
@@ -280,12 +270,12 @@ impl Shape {
         let begin = out.len();
         let whole = digits.find('.').unwrap_or(digits.len());
         for (i, c) in digits.chars().enumerate() {
-            if self.grouped && i > 0 && i < whole && (whole - i).is_multiple_of(3) {
+            if self.has(',') && i > 0 && i < whole && (whole - i).is_multiple_of(3) {
                 out.push(',');
             }
             out.push(c);
         }
-        if self.zero {
+        if self.has('0') {
             let missing = width.saturating_sub(out.len());
             out.insert_str(begin, &"0".repeat(missing));
         }
@@ -294,13 +284,13 @@ impl Shape {
     /// `%x` and `%o`: two's complement in the bits of the type.
     fn bits(&self, value: i64, bits: u32, out: &mut String) {
         let value = if bits == 64 { value as u64 } else { value as u64 & ((1 << bits) - 1) };
-        let (prefix, digits) = match (self.conversion, self.alternate) {
+        let (prefix, digits) = match (self.conversion, self.has('#')) {
             ('x', true) => ("0x", format!("{value:x}")),
             ('x', false) => ("", format!("{value:x}")),
             (_, true) => ("0", format!("{value:o}")),
             (_, false) => ("", format!("{value:o}")),
         };
-        let zeros = if self.zero { self.width.saturating_sub(prefix.len() + digits.len()) } else { 0 };
+        let zeros = if self.has('0') { self.width.saturating_sub(prefix.len() + digits.len()) } else { 0 };
         let text = format!("{prefix}{}{digits}", "0".repeat(zeros));
         self.justified(&if self.upper { text.to_uppercase() } else { text }, out);
     }
@@ -341,7 +331,7 @@ impl Shape {
         };
         let exponent = if value == 0.0 { 0 } else { rounded.point - 1 };
         let mut digits = rounded.text(if scientific { rounded.point - 1 } else { 0 }, behind);
-        if self.alternate && behind == 0 {
+        if self.has('#') && behind == 0 {
             digits.push('.');
         }
         if !scientific {
@@ -361,8 +351,7 @@ struct Digits {
 
 impl Digits {
     fn of(value: f64) -> Self {
-        // Java's shortest form has two digits where one would do for the least of doubles.
-        let text = if value.to_bits() == 1 { "4.9e-324".to_owned() } else { format!("{value:e}") };
+        let text = scientific(value);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let digits = mantissa.bytes().filter(u8::is_ascii_digit).map(|d| d - b'0').collect();
         Self { digits, point: exponent.parse::<i32>().unwrap_or(0) + 1 }

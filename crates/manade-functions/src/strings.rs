@@ -206,9 +206,16 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::new("base64", &[TextOrBytes], TEXT, |args, _| {
         let data = cast_column(&args[0], &DataType::BinaryView)?;
         let data = binaries(&data);
-        texts(data.len(), |i| data.at(i).map(base64))
+        written(data.len(), |i, out| {
+            let text = base64(data.at(i)?);
+            for (line, digits) in text.as_bytes().chunks(76).enumerate() {
+                out.push_str(if line > 0 { "\r\n" } else { "" });
+                out.extend(digits.iter().copied().map(char::from));
+            }
+            Some(())
+        })
     })
-    .doc("base64(bytes)", "Bytes in base 64."),
+    .doc("base64(bytes)", "Bytes in base 64, in lines of 76 characters."),
     Function::new("unbase64", &[Text], BYTES, |args, _| {
         let text = strings(&args[0]);
         bytes(text.len(), |i| unbase64(text.at(i)?))
@@ -686,7 +693,12 @@ fn grouped_digits(
         }
         // Exact decimals of a double: Java's DecimalFormat rounds the value itself, half to even.
         ScalarValue::Float64(Some(v)) if matches!(value, ScalarValue::Float64(_) | ScalarValue::Float32(_)) => {
-            format!("{v:.*}", most as usize)
+            if v.abs() < 9_007_199_254_740_992.0 {
+                format!("{v:.*}", most as usize)
+            } else {
+                // Beyond the exact integers, zeros follow the shortest digits.
+                format!("{v}.{}", "0".repeat(most as usize))
+            }
         }
         _ => {
             let column = value.to_array().ok()?;

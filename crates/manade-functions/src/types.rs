@@ -160,7 +160,9 @@ pub fn spark_name(t: &DataType) -> String {
         DataType::Date32 => "date".to_owned(),
         DataType::Timestamp(_, Some(_)) => "timestamp".to_owned(),
         DataType::Timestamp(_, None) => "timestamp_ntz".to_owned(),
-        DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
+        DataType::Duration(TimeUnit::Second) => "interval day".to_owned(),
+        DataType::Duration(_) => "interval day to second".to_owned(),
+        DataType::Interval(_) => "interval".to_owned(),
         DataType::List(f) => format!("array<{}>", spark_name(f.data_type())),
         DataType::Map(..) => match entry(t) {
             Ok((k, v)) => format!("map<{},{}>", spark_name(&k), spark_name(&v)),

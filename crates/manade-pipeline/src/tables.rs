@@ -63,7 +63,8 @@ pub fn sources(tables: &[Table], findings: &mut Vec<Finding>) -> Vec<TableSource
             }
             Err(e) => {
                 let finding = Finding::error(table.place.clone(), e.to_string());
-                findings.push(finding.with_hint("the path is relative to this file"));
+                let is_there = table.path.exists();
+                findings.push(if is_there { finding } else { finding.with_hint("the path is relative to this file") });
             }
         }
     }

@@ -20,3 +20,6 @@ SELECT id, CAST(INTERVAL 3 HOURS 5 MINUTES AS STRING) AS long, CAST(INTERVAL 1 W
 
 -- query: truncated_seconds
 SELECT id, unix_timestamp(timestamp'1969-12-31 23:59:58.5') AS second, unix_seconds(timestamp'1969-12-31 23:59:58.5') AS floor, convert_timezone('Europe/Berlin', wall) AS berlin FROM events WHERE id < 5;
+
+-- query: aggregated_intervals
+SELECT name, CAST(sum(at - timestamp'2024-03-01 12:00:00') AS STRING) AS sum, CAST(max(at - timestamp'2024-03-01 12:00:00') AS STRING) AS most, count(DISTINCT at - timestamp'2024-03-01 12:00:00') AS distinct, typeof(max(at - at)) AS type FROM events GROUP BY name;

@@ -42,6 +42,9 @@ SELECT id, format_string('%s|%s|%s|%s|%s', n, amount, rate, d, flag) AS plain, f
 -- query: url_parts
 SELECT id, parse_url(url, 'HOST') AS host, parse_url(url, 'AUTHORITY') AS authority, parse_url(concat('http://H', word, '/a?x=1'), 'HOST') AS mixed, parse_url('http://h/a|b', 'HOST') AS bar, parse_url(digits, 'PATH') AS path, try_parse_url(url, 'QUERY', 'q') AS q FROM events;
 
+-- query: null_values
+SELECT id, to_json(map('a', NULL)) AS json, CAST(array(NULL) AS STRING) AS text, format_string('%s %d %b %.2s', NULL, NULL, NULL, NULL) AS printed, base64(repeat(word, 30)) AS lines FROM events;
+
 -- query: casts_of_times
 SELECT id, CAST(at AS INT) AS int, CAST(at AS SMALLINT) AS small, CAST(at AS TINYINT) AS tiny, CAST(flag AS TIMESTAMP) AS flag, CAST(day AS INT) AS day, CAST(day AS BOOLEAN) AS day_flag, CAST(day AS DECIMAL(9, 2)) AS day_decimal, CAST(n AS BINARY) AS n, CAST(big AS BINARY) AS big, CAST(f AS DECIMAL(38, 10)) AS f, CAST('.' AS INT) AS point, CAST(d * 1e-200 AS DECIMAL(10, 2)) AS nothing FROM events;
 
@@ -52,4 +55,4 @@ SELECT id, from_json('{"a":-0,"b":1700000000,"c":[1,"2"],"d":{"x":"q"}}', 'a INT
 SELECT id, encode(word, 'UTF-16') AS utf16, decode(encode(word, 'UTF-16LE'), 'UTF-16LE') AS back, encode(word, 'UTF-32') AS utf32 FROM events;
 
 -- query: patterns_of_java
-SELECT id, regexp_replace(word, '\\h', '_') AS spaces, word RLIKE '\\w' AS ascii, regexp_replace(word, '[[:alpha:]]', '_') AS characters, regexp_replace(word, '\\p{Punct}', '_') AS punctuation, regexp_replace('a.b', '\\Q.\\E', '_') AS quoted, regexp_extract_all(list, '([a-z]*)', 1) AS empty_ones, split(list, ',*') AS parts, regexp_count(list, 'x*') AS count, '\u00a0' RLIKE '\\s' AS space FROM events WHERE word IS NULL OR length(word) = octet_length(word);
+SELECT id, regexp_replace(word, '\\h', '_') AS spaces, word RLIKE '\\w' AS ascii, regexp_replace(word, '[[:alpha:]]', '_') AS characters, regexp_replace(word, '\\p{Punct}', '_') AS punctuation, regexp_replace('a.b', '\\Q.\\E', '_') AS quoted, regexp_extract_all(list, '([a-z]*)', 1) AS empty_ones, split(list, ',*') AS parts, regexp_count(list, 'x*') AS count, '\u00a0' RLIKE '\\s' AS space, regexp_replace('a\r\nb\n', '\\R', '_') AS breaks, regexp_replace('x\ty z', '\\v|\\h', '-') AS blanks, regexp_replace('a_b-c', '[\\W_]', '.') AS classes, regexp_replace('aBc', '\\p{Lower}|[\\d]', '_') AS lower, '٣' RLIKE '\\d' AS digit FROM events WHERE word IS NULL OR length(word) = octet_length(word);

@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
 pub(crate) use parse::{
     days_of, parse_boolean, parse_date, parse_decimal, parse_double, parse_integer, parse_timestamp, zone_offset,
 };
-pub(crate) use show::{put, show_decimal, show_double, show_float, show_timestamp, show_value};
+pub(crate) use show::{put, scientific, show_decimal, show_double, show_float, show_timestamp, show_value};
 
 use crate::columns::{At, binaries, booleans, bytes, numbers, strings, written};
 use crate::types::{self, is_binary, is_float, is_text};

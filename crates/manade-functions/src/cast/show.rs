@@ -17,7 +17,7 @@ pub(crate) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// Appends the value at `row`, `null` if it is one.
 pub(crate) fn show_value(column: &ArrayRef, row: usize, out: &mut String) {
-    if column.is_null(row) {
+    if column.is_null(row) || column.data_type() == &DataType::Null {
         out.push_str("null");
         return;
     }
@@ -93,13 +93,23 @@ fn separated(out: &mut String, open: &str, close: &str, len: usize, mut each: im
 
 /// As Java's `Double.toString`: 1.0, 1.0E7, 1.0E-4.
 pub(crate) fn show_double(value: f64, out: &mut String) {
-    java(value, value == 0.0 || (1e-3..1e7).contains(&value.abs()), &format!("{value:e}"), &format!("{value:?}"), out);
+    let plain = value == 0.0 || (1e-3..1e7).contains(&value.abs());
+    java(value, plain, &scientific(value), &format!("{value:?}"), out);
+}
+
+/// The shortest digits that mean the value, such as `1.5e-7`. Java has two of the least double where one would do.
+pub(crate) fn scientific(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    if value.abs().to_bits() == 1 { shortest.replacen('5', "4.9", 1) } else { shortest }
 }
 
 /// As Java's `Float.toString`.
 pub(crate) fn show_float(value: f32, out: &mut String) {
     let plain = value == 0.0 || (1e-3..1e7).contains(&value.abs());
-    java(f64::from(value), plain, &format!("{value:e}"), &format!("{value:?}"), out);
+    // Java has two digits of the least floats, too.
+    let (shortest, two) = (format!("{value:e}"), format!("{value:.1e}"));
+    let scientific = if shortest.contains('.') || two.parse() != Ok(value) { shortest } else { two };
+    java(f64::from(value), plain, &scientific, &format!("{value:?}"), out);
 }
 
 fn java(value: f64, plain: bool, scientific: &str, shortest: &str, out: &mut String) {

@@ -17,7 +17,7 @@ use super::query::Bound;
 use super::{Binder, Grouping, Problem, WindowShape};
 use crate::plan::{Parts, ReadInput, planning_state};
 use crate::query::{Catalog, Groups, Input, OutputColumn, Query, Stage, Window};
-use crate::types::{normal, prune, spark_name, timestamp};
+use crate::types::{a, normal, prune, timestamp};
 use crate::{ROW, SEQUENCE, WATERMARK};
 
 /// Binding and planning recurse as deep as the text nests.
@@ -224,15 +224,24 @@ fn check_columns(bound: &Bound) -> Vec<Problem> {
             let problem = Problem::new(column.at, format!("two columns are named `{}`", column.shown));
             problems.push(problem.hint("give one of them another name with AS"));
         }
-        if matches!(column.data_type, DataType::Interval(_) | DataType::Duration(_)) {
-            let shown = spark_name(&column.data_type);
-            let message = format!("column `{}` is an {shown}, which a collection cannot hold", column.shown);
+        if has_interval(&column.data_type) {
+            let shown = a(&column.data_type);
+            let message = format!("column `{}` is {shown}, which a collection cannot hold", column.shown);
             problems.push(Problem::new(column.at, message).hint(
                 "write datediff(end, start) for days, unix_timestamp(end) - unix_timestamp(start) for seconds, or cast it to a string",
             ));
         }
     }
     problems
+}
+
+fn has_interval(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) | DataType::Duration(_) => true,
+        DataType::List(item) | DataType::Map(item, _) => has_interval(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_interval(field.data_type())),
+        _ => false,
+    }
 }
 
 /// What the result asks of its query.

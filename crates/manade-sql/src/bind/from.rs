@@ -369,6 +369,10 @@ impl Binder<'_> {
                 left.iter().map(|column| column.name.clone()).filter(shared).collect()
             }
         };
+        if side == Side::Full && !names.is_empty() {
+            let hint = "write ON, and coalesce(a.key, b.key) for the column";
+            return Err(self.refuse(at, "a FULL JOIN with USING has its key in either table", hint));
+        }
         let mut condition: Option<Expr> = None;
         for name in &names {
             let one = left.iter_mut().find(|column| column.name == *name);

@@ -87,6 +87,15 @@ const REFUSED: &[&str] = &[
     "SELECT explode(NULL) FROM events",
     "SELECT `a.b`.c, x.y FROM (SELECT delay AS `x.y` FROM events)",
     "SELECT origin, percentile_disc(0.25) WITHIN GROUP (ORDER BY delay DESC) AS p FROM events GROUP BY origin",
+    "SELECT to_date(delay) AS a, hash(m) AS b, encode(origin, 'x') AS c, date_part('epoch', date) AS d,\n \
+     extract(DAY FROM delay) AS e, unix_timestamp(delay) AS f FROM events",
+    "SELECT format_string('%s', tags) AS a, format_string('%d', origin) AS b, printf('%s %s', origin) AS c,\n \
+     format_string('%q', 1) AS d FROM events",
+    "SELECT date + delay * INTERVAL 1 MONTH AS a, date + 1.5 * INTERVAL 1 MONTH AS b, date + make_interval('x', 1, 2, 3, 4, 5, 6, 7) AS c FROM events",
+    "SELECT sum(date - date) AS c, make_interval(1) AS d, array(date - date) AS e FROM events GROUP BY date",
+    "SELECT delay < true AS a, delay IN (true) AS b FROM events",
+    "SELECT origin FROM (SELECT a.iata AS origin, b.city FROM airports a FULL JOIN airports b USING (iata)) t \
+     JOIN events e USING (origin)",
 ];
 
 #[test]

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Int64Type};
-use manade_events::{Chunk, Decoder, DecoderOptions, Format, Framer, Inferred, infer};
+use manade_events::{Chunk, Decoder, DecoderOptions, Format, Framer, InferError, Inferred, infer};
 use manade_model::{CsvOptions, EventSchema, Field, FileFormat, SparkType, TimeFormat};
 
 use crate::failure::{Context, Failure};
@@ -47,14 +47,19 @@ impl Sample {
         let by_name = manade_pipeline::format_by_name(path);
         let format = delimited(&by_name, &bytes);
         let is_whole = (bytes.len() as u64) < BYTES;
-        let sample = Self::of(&bytes, &format, is_whole).context(format!("cannot make a schema of {}", path.display()));
-        let mut sample = sample.map_err(|failure| failure.with_hint(readable))?;
+        let sample = Self::of(&bytes, &format, is_whole);
+        let hint = match &sample {
+            Err(InferError::Twice { .. }) => "rename one of them in the file",
+            _ => readable,
+        };
+        let sample = sample.context(format!("cannot make a schema of {}", path.display()));
+        let mut sample = sample.map_err(|failure| failure.with_hint(hint))?;
         sample.format = (format != by_name).then_some(format);
         Ok(sample)
     }
 
     /// `is_whole`: the last record needs no end.
-    fn of(bytes: &[u8], format: &FileFormat, is_whole: bool) -> Result<Self, manade_events::InferError> {
+    fn of(bytes: &[u8], format: &FileFormat, is_whole: bool) -> Result<Self, InferError> {
         let Inferred { mut schema, mut left_out } = infer(bytes, format)?;
         schema.fields.retain(|field| {
             let is_reserved = field.name.starts_with("__");
