@@ -43,4 +43,4 @@ pub use operators::{binary, coerce};
 pub use registry::{
     FunctionDoc, FunctionKind, PLANNED, documented, is_function, misuse, misuse_of_aggregate, register,
 };
-pub use types::{spark_name, widest};
+pub use types::{is_widening, spark_name, widest};

@@ -117,6 +117,26 @@ pub fn widest(a: &DataType, b: &DataType) -> Option<DataType> {
     })
 }
 
+/// Whether each value of a type is one of another, wider one, in numbers or what is made of them.
+pub fn is_widening(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, List, Map, Struct};
+    match (from, to) {
+        _ if from == to => true,
+        (Int8 | Int16 | Int32 | Float32, Float64) | (Int8 | Int16, Float32) => true,
+        (Decimal128(..), Decimal128(..)) => widest(from, to).as_ref() == Some(to),
+        _ if from.is_signed_integer() && to.is_signed_integer() => widest_number(from, to) == *to,
+        _ if from.is_signed_integer() && matches!(to, Decimal128(..)) => widest_number(from, to) == *to,
+        (List(from), List(to)) | (Map(from, _), Map(to, _)) => is_widening(from.data_type(), to.data_type()),
+        (Struct(from), Struct(to)) => {
+            let fits = |(from, to): (&Arc<Field>, &Arc<Field>)| {
+                from.name() == to.name() && is_widening(from.data_type(), to.data_type())
+            };
+            from.len() == to.len() && from.iter().zip(to).all(fits)
+        }
+        _ => false,
+    }
+}
+
 /// Beside a text, as in Spark's string promotion.
 fn becomes_text(t: &DataType) -> bool {
     !t.is_nested() && !is_binary(t) && *t != DataType::Boolean

@@ -14,6 +14,7 @@ mod commit;
 pub mod dead_letter;
 mod dead_letters;
 mod engine;
+mod fit;
 mod groups;
 mod job;
 mod lookup;

@@ -7,20 +7,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use manade_events::arrow_type;
-use manade_model::{Emit, EventSchema, Finding, Place, Source, Start};
-use manade_sql::{Input, Stage};
+use manade_model::{Emit, EventSchema, Finding, Source, Start};
+use manade_sql::Input;
 use manade_store::{Change, Commit, EventBounds, EventLog, Memory, OpenError, Store, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::collection::Collection;
-use crate::commit::{BuildError, Committer, rows_schema};
+use crate::commit::{BuildError, Committer};
 use crate::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::engine::{Command, Engine, ReplayAnswer, fill};
+use crate::fit;
 use crate::job::{Done, Job};
 use crate::plan::{Decoders, Plan, PlannedResult};
-use crate::progress::{Definition, EventClock, Lane, Position, Progress, ResultProgress};
+use crate::progress::{EventClock, Lane, Position, Progress, ResultProgress};
 use crate::reading::{Reading, describe};
 use crate::sequencer::{Sequencer, TurnKeeper};
 use crate::source::discover::{SelectError, Selection};
@@ -86,6 +86,8 @@ pub enum StartError {
     Sql(#[from] manade_sql::SqlError),
     #[error(transparent)]
     Read(#[from] manade_store::ReadError),
+    #[error(transparent)]
+    Widen(#[from] StoredError),
 }
 
 /// Stored data of a pipeline that does not run cannot be changed.
@@ -260,9 +262,15 @@ impl Pipeline {
         let plan = Arc::new(plan);
         let log = open_log(folder, &plan).map_err(|e| log_error(e, &plan))?;
         let oldest = Position(log.as_ref().map_or(0, |log| log.events().start));
-        let progress = settle(&plan, progress, oldest).map_err(StartError::Unfit)?;
+        let wider = fit::fit(&plan, &progress, &store.reader().view()).map_err(StartError::Unfit)?;
+        let progress = settle(&plan, progress, oldest);
         let source = open_source(&plan, &progress, &store, log.as_ref(), options)?;
-        Self::run(plan, Stored { store, progress }, source, log, options)
+        let tables = Tables::load(plan.tables.clone())?;
+        let mut stored = Stored { store, progress };
+        if !wider.is_empty() {
+            stored.write(stored.progress.clone(), wider)?;
+        }
+        Self::run(plan, stored, source, tables, log, options)
     }
 
     /// Starts the threads.
@@ -270,13 +278,14 @@ impl Pipeline {
         plan: Arc<Plan>,
         stored: Stored,
         source: SourceReader,
+        tables: Tables,
         log: Option<EventLog>,
         options: &PipelineOptions,
     ) -> Result<Self, StartError> {
+        let tables = Arc::new(Mutex::new(tables));
         let collections = stored.collections(plan.pipeline.name.as_str());
         let Stored { store, progress } = stored;
         let lanes = Arc::new(lanes_of(&plan, &progress));
-        let tables = Arc::new(Mutex::new(Tables::load(plan.tables.clone())?));
         let committer = Committer::new(Arc::clone(&plan), progress.clone(), Arc::clone(&lanes), &store)?;
         let reader = store.reader();
         let status = shown(&plan, &progress, &store, committer.dead_letters().len());
@@ -343,8 +352,9 @@ impl Pipeline {
 
     /// Results of a new plan that what is stored does not fit.
     pub fn unfit(&self, plan: &Plan) -> Vec<Finding> {
-        let progress = self.reader.view().meta().and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
-        misfits(plan, &progress)
+        let view = self.reader.view();
+        let progress = view.meta().and_then(|meta| serde_json::from_slice(meta).ok()).unwrap_or_default();
+        fit::fit(plan, &progress, &view).err().unwrap_or_default()
     }
 
     pub fn name(&self) -> &str {
@@ -484,7 +494,7 @@ fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static
     std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
 }
 
-fn source_kind(plan: &Plan) -> &'static str {
+pub fn source_kind(plan: &Plan) -> &'static str {
     match plan.pipeline.source {
         Source::File(_) => "file",
         Source::Http(_) => "http",
@@ -544,13 +554,8 @@ fn open_source(
     }
 }
 
-/// Brings what is stored together with what is asked for: lanes for new results, marks on removed ones, or findings
-/// where stored state does not fit.
-fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progress, Vec<Finding>> {
-    let unfit = misfits(plan, &progress);
-    if !unfit.is_empty() {
-        return Err(unfit);
-    }
+/// Brings what is stored together with what is asked for: lanes for new results, marks on removed ones.
+fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
     progress.source = Some(source_kind(plan).to_owned());
     let first = progress.lanes.is_empty();
     if first {
@@ -570,7 +575,6 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progr
         let (letter, lateness) = (progress.next_dead_letter, plan.lateness());
         let of = progress.results.entry(name.clone()).or_insert_with(|| ResultProgress::new(result, lateness, letter));
         of.definition = result.definition.clone();
-        of.fingerprint.clone_from(&result.query.fingerprint);
         of.lateness = lateness;
         if progress.lanes.iter().any(|lane| lane.results.contains(&name)) {
             continue;
@@ -589,7 +593,7 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Result<Progr
         }
     }
     join_lanes(&mut progress.lanes);
-    Ok(progress)
+    progress
 }
 
 /// Windows that were closed stay closed where `lateness` was raised: results that append them go on by the watermark that
@@ -652,72 +656,6 @@ fn join_lanes(lanes: &mut Vec<Lane>) {
     *lanes = joined;
 }
 
-/// Why what is stored cannot be gone on with.
-fn misfits(plan: &Plan, progress: &Progress) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = plan.results.iter().filter_map(|r| misfit(plan, r, progress)).collect();
-    if progress.source.as_ref().is_some_and(|kind| kind != source_kind(plan)) {
-        let name = &plan.pipeline.name;
-        let message = format!("pipeline `{name}` has read from another kind of source before");
-        let hint = format!("give the pipeline a new name, or start it over with `manade reset {name}`");
-        findings.push(Finding::error(plan.pipeline.place.clone(), message).with_hint(hint));
-    }
-    findings
-}
-
-fn misfit(plan: &Plan, result: &PlannedResult, progress: &Progress) -> Option<Finding> {
-    let stored = progress.results.get(result.spec.name.as_str())?;
-    let appends = matches!(result.query.stage, Stage::Rows) || result.definition.emit == Emit::Final;
-    let before = crate::plan::recompile(&stored.definition);
-    let columns = !appends || before.is_ok_and(|query| rows_schema(&query) == rows_schema(&result.query));
-    let state = stored.fingerprint == result.query.fingerprint && stored.definition.emit == result.definition.emit;
-    if state && columns {
-        return None;
-    }
-    let (name, pipeline) = (&result.spec.name, &plan.pipeline.name);
-    let (place, what) = what_changed(plan, result, &stored.definition);
-    let message = format!("{what}, and what is stored of `{name}` does not fit any more");
-    let hint = format!("give the result a new name, or start it over with `manade reset {pipeline} {name}`");
-    Some(Finding::error(place, message).with_hint(hint))
-}
-
-/// Since the definition was stored, and where it stands.
-fn what_changed(plan: &Plan, result: &PlannedResult, before: &Definition) -> (Place, String) {
-    let (spec, now) = (&result.spec, &result.definition);
-    let name = &spec.name;
-    if before.emit != now.emit {
-        return (spec.emit_place.clone(), format!("`emit` of `{name}` has changed"));
-    }
-    if before.sql != now.sql {
-        return (spec.sql.place.clone(), format!("the SQL of `{name}` has changed"));
-    }
-    if before.limit != now.limit {
-        return (spec.place.clone(), format!("`limit` of `{name}` has changed"));
-    }
-    let of_events = result.query.reads.iter().filter(|_| result.query.input == Input::Events);
-    let retyped = of_events.into_iter().find_map(|path| {
-        let (old, new) = (before.events.at(path)?, now.events.at(path)?);
-        (arrow_type(&old.data_type) != arrow_type(&new.data_type)).then_some((path, old, new))
-    });
-    if let Some((path, old, new)) = retyped {
-        let places = &plan.pipeline.events.column_places;
-        let place = places.iter().find(|(column, _)| Some(column.to_lowercase()) == path.first().cloned());
-        let place = place.map_or_else(|| spec.sql.place.clone(), |(_, place)| place.clone());
-        let (old, new) = (&old.data_type, &new.data_type);
-        return (place, format!("the type of column `{}` has changed from {old} to {new}", path.join(".")));
-    }
-    if before.time != now.time {
-        return (plan.pipeline.events.time_place.clone(), "the event time has changed".to_owned());
-    }
-    for (table, schema) in &before.tables {
-        if now.tables.iter().any(|(other, now)| other == table && now != schema) {
-            let place = plan.pipeline.tables.iter().find(|known| known.name.as_str() == table);
-            let place = place.map_or_else(|| spec.sql.place.clone(), |table| table.place.clone());
-            return (place, format!("the schema of table `{table}` has changed"));
-        }
-    }
-    (spec.sql.place.clone(), format!("what `{name}` reads has changed"))
-}
-
 fn lanes_of(plan: &Plan, progress: &Progress) -> Vec<Vec<usize>> {
     let index = |name: &String| plan.results.iter().position(|r| r.spec.name.as_str() == name);
     progress.lanes.iter().map(|lane| lane.results.iter().filter_map(index).collect()).collect()
@@ -728,7 +666,6 @@ impl ResultProgress {
         Self {
             counters: crate::status::ResultCounters::default(),
             definition: result.definition.clone(),
-            fingerprint: result.query.fingerprint.clone(),
             watermark: None,
             clock: EventClock::default(),
             seen: None,

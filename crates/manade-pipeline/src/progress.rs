@@ -56,8 +56,6 @@ pub struct EventClock {
 pub struct ResultProgress {
     pub counters: ResultCounters,
     pub definition: Definition,
-    /// The SQL compiler's mark of the stored state.
-    pub fingerprint: String,
     /// As of its last input.
     pub watermark: Option<i64>,
     /// Of a result that reads the closed windows of another.

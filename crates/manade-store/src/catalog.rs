@@ -34,6 +34,9 @@ pub struct TableRecord {
     pub name: String,
     /// An IPC message in hexadecimal.
     pub schema: String,
+    /// Append: wider ones, each with the commit from which on rows are written with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widened: Vec<(u64, String)>,
     pub shape: Shape,
 }
 
@@ -60,6 +63,11 @@ pub enum Op {
     Create(TableRecord),
     Drop {
         table: u32,
+    },
+    /// The table's schema from this commit on.
+    Widen {
+        table: u32,
+        schema: String,
     },
     /// New rows: sections `section` (rows), the next (hashes) and, if `moved`, the one after (commits).
     Chunk {

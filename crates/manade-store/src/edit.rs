@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_buffer::{Buffer, ScalarBuffer};
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::catalog::{Catalog, Op, Shape, TableRecord};
 use crate::error::CommitError;
@@ -15,6 +15,7 @@ use crate::ipc::{self, Compression};
 use crate::keyed::{Chunk, ChunkPlaces, Commits, Keyed, Part, Tomb};
 use crate::log::{Log, Place};
 use crate::rows::{MovedRows, ROWS_CHUNK, RowTable};
+use crate::schemas::{Schemas, can_widen};
 use crate::store::{Change, Contents, History, RowRef, Table, TableKind};
 
 /// Rows of a chunk at most: bounds what is moved or shown at once.
@@ -81,7 +82,7 @@ impl Edit {
                 self.next_table += 1;
                 let contents = match kind {
                     TableKind::Keyed => Contents::Keyed(Arc::new(Keyed::new(id, schema, history))),
-                    TableKind::Append => Contents::Append(Arc::new(RowTable::new(id, schema))),
+                    TableKind::Append => Contents::Append(Arc::new(RowTable::new(id, Schemas::new(schema)))),
                 };
                 let table = Table { contents };
                 self.ops.push(Op::Create(record(name, &table, None)));
@@ -97,6 +98,7 @@ impl Edit {
                 self.appends.remove(&table.id());
                 self.index.remove(&table.id());
             }
+            Change::Widen { schema } => self.widen(name, schema)?,
             Change::Upsert { rows, hashes, replaced } => {
                 self.kill(name, &replaced)?;
                 self.insert(name, &rows, &hashes)?;
@@ -237,7 +239,7 @@ impl Edit {
     fn append(&mut self, name: &str, rows: &RecordBatch) -> Result<(), CommitError> {
         let arrow = |source| CommitError::Arrow { table: name.to_owned(), source };
         let table = self.append_table(name)?;
-        check_schema(name, &table.schema, rows)?;
+        check_schema(name, table.schema(), rows)?;
         let id = table.id;
         table.ids.end += rows.num_rows() as u64;
         for start in (0..rows.num_rows()).step_by(ROWS_CHUNK) {
@@ -245,6 +247,27 @@ impl Edit {
             let bytes = ipc::encode(&part, Compression::Lz4).map_err(arrow)?;
             self.appends.entry(id).or_default().push((Buffer::from_vec(bytes), part.num_rows() as u32));
         }
+        Ok(())
+    }
+
+    fn widen(&mut self, name: &str, schema: SchemaRef) -> Result<(), CommitError> {
+        let table = self.tables.get_mut(name).ok_or_else(|| invalid(name, "it does not exist"))?;
+        let (id, is_written) = (table.id(), self.chunks.iter().any(|new| new.table == name));
+        if is_written || self.appends.contains_key(&id) {
+            return Err(invalid(name, "rows were written before it is widened"));
+        }
+        if !can_widen(table.schema(), &schema) {
+            return Err(invalid(name, "its rows cannot be cast to the new schema"));
+        }
+        let text = ipc::schema_text(&schema);
+        match &mut table.contents {
+            Contents::Keyed(keyed) => {
+                let arrow = |source| CommitError::Arrow { table: name.to_owned(), source };
+                Arc::make_mut(keyed).widen(schema).map_err(arrow)?;
+            }
+            Contents::Append(rows) => Arc::make_mut(rows).schemas.widen(self.number, schema),
+        }
+        self.ops.push(Op::Widen { table: id, schema: text });
         Ok(())
     }
 
@@ -299,10 +322,15 @@ fn record(name: &str, table: &Table, log: Option<&Log>) -> TableRecord {
             Shape::Append { first: table.ids.start, forgotten: table.forgotten, tip: log.map(Log::tip) }
         }
     };
-    TableRecord { id: table.id(), name: name.to_owned(), schema: ipc::schema_text(table.schema()), shape }
+    let (schema, widened) = match &table.contents {
+        // Its older chunks are in files that have the schemas of their time.
+        Contents::Keyed(table) => (ipc::schema_text(&table.schema), Vec::new()),
+        Contents::Append(table) => table.schemas.texts(),
+    };
+    TableRecord { id: table.id(), name: name.to_owned(), schema, widened, shape }
 }
 
-fn check_schema(name: &str, schema: &arrow_schema::SchemaRef, rows: &RecordBatch) -> Result<(), CommitError> {
+fn check_schema(name: &str, schema: &SchemaRef, rows: &RecordBatch) -> Result<(), CommitError> {
     let types = |schema: &arrow_schema::Schema| -> Vec<_> {
         schema.fields().iter().map(|field| field.data_type().clone()).collect()
     };

@@ -1,6 +1,6 @@
 //! The data folder: format version, lock, a folder a pipeline.
 //!
-//! `FORMAT` is JSON: `{"format": 1, "program": "0.1.0"}`, written once when the folder is made. `LOCK` is held by
+//! `FORMAT` is JSON: `{"format": 2, "program": "0.1.0"}`, written when the folder is made or brought up to date. `LOCK` is held by
 //! `flock` while the folder is open and has the holder's process id as text. `pipelines/NAME` belongs to a pipeline.
 
 use std::fs::{File, OpenOptions};
@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::OpenError;
 use crate::log::{create_dirs, sync_dir};
 
-/// The layout that this program writes and knows.
-const FORMAT: u32 = 1;
+/// The layout that this program writes. It reads 1 as well, which is 2 without what was added: which commit wrote the last
+/// row that expired (a feed may then miss that rows are gone), and types that became wider.
+const FORMAT: u32 = 2;
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 const PIPELINES: &str = "pipelines";
@@ -53,8 +54,8 @@ impl DataFolder {
         let lock = lock(path, true)?;
         // Another process may have made the folder its own before the lock was had.
         match read_format(path)? {
-            Some(format) => check_format(path, format)?,
-            None => write_format(path).map_err(|source| OpenError::io("write", path, source))?,
+            Some(format) if check_format(path, &format)? => {}
+            _ => write_format(path).map_err(|source| OpenError::io("write", path, source))?,
         }
         let pipelines = path.join(PIPELINES);
         create_dirs(&pipelines).map_err(|source| OpenError::io("create", &pipelines, source))?;
@@ -75,7 +76,7 @@ impl DataFolder {
         let Some(format) = read_format(path)? else {
             return Err(OpenError::Foreign { path: path.to_owned() });
         };
-        check_format(path, format)?;
+        check_format(path, &format)?;
         Ok(Self { path: path.to_owned(), _lock: lock(path, false)? })
     }
 
@@ -197,12 +198,14 @@ fn read_format(path: &Path) -> Result<Option<Format>, OpenError> {
     parsed.map(Some).map_err(|error| OpenError::Format { path, what: error.to_string() })
 }
 
-fn check_format(path: &Path, format: Format) -> Result<(), OpenError> {
+/// `false`: an older one that can be read, and is the present one once it is written to.
+fn check_format(path: &Path, format: &Format) -> Result<bool, OpenError> {
     let path = path.join(FORMAT_FILE);
     match format.format {
-        FORMAT => Ok(()),
+        FORMAT => Ok(true),
+        1 => Ok(false),
         0 => Err(OpenError::Format { path, what: "there is no format 0".into() }),
-        found => Err(OpenError::Newer { path, found, known: FORMAT, program: format.program }),
+        found => Err(OpenError::Newer { path, found, known: FORMAT, program: format.program.clone() }),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::log::Place;
 use crate::mapping;
 use crate::reader::{Changed, ChangedKind, Changes};
 use crate::rope::Rope;
+use crate::schemas::widened;
 use crate::store::{History, RowRef};
 
 /// Rows of at least so many bytes can be mapped.
@@ -57,6 +58,8 @@ pub struct Part {
 pub struct Chunk {
     pub id: u32,
     pub rows: u32,
+    /// That it is written with; the table's may be wider.
+    written: SchemaRef,
     data: RwLock<ChunkData>,
     pub hashes: ScalarBuffer<u64>,
     pub commits: Commits,
@@ -109,8 +112,18 @@ impl Commits {
 impl Chunk {
     pub fn new(id: u32, batch: RecordBatch, hashes: ScalarBuffer<u64>, commits: Commits) -> Self {
         let rows = batch.num_rows() as u32;
+        let written = batch.schema();
         let data = RwLock::new(ChunkData { batch, mapped: false });
-        Self { id, rows, data, hashes, commits, places: None }
+        Self { id, rows, written, data, hashes, commits, places: None }
+    }
+
+    /// The same rows with wider columns.
+    pub fn widen(&self, to: &SchemaRef) -> Result<Self, ArrowError> {
+        let ChunkData { batch, mapped } = &*self.data.read();
+        let data = RwLock::new(ChunkData { batch: widened(batch.clone(), to)?, mapped: *mapped });
+        let (written, hashes) = (Arc::clone(&self.written), self.hashes.clone());
+        let (commits, places) = (self.commits.clone(), self.places.clone());
+        Ok(Self { id: self.id, rows: self.rows, written, data, hashes, commits, places })
     }
 
     /// The rows; cheap.
@@ -137,8 +150,8 @@ impl Chunk {
     /// Takes the rows from the file instead of the heap. Small chunks stay: mappings are few and whole pages.
     pub fn spill(&self) -> Result<(), ReadError> {
         let Some(places) = self.places.as_ref().filter(|places| places.rows.len >= MAPPED) else { return Ok(()) };
-        let schema = self.batch().schema();
-        let batch = ipc::decode(&mapping::map(&places.rows)?, &schema)?;
+        let batch = ipc::decode(&mapping::map(&places.rows)?, &self.written)?;
+        let batch = widened(batch, self.batch().schema_ref())?;
         *self.data.write() = ChunkData { batch, mapped: true };
         Ok(())
     }
@@ -201,6 +214,15 @@ impl Keyed {
             index: Arc::default(),
             step: Arc::default(),
         }
+    }
+
+    /// Columns that are no part of the key get wider types.
+    pub fn widen(&mut self, schema: SchemaRef) -> Result<(), ArrowError> {
+        for part in &mut self.parts {
+            part.chunk = Arc::new(part.chunk.widen(&schema)?);
+        }
+        self.schema = schema;
+        Ok(())
     }
 
     /// Where the part of a chunk stands in `parts`.

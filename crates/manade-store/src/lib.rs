@@ -27,7 +27,8 @@
 //! frames of the former say where they end. A frame of `log` is a commit: section 0 is its meta, the header lists
 //! what it does (new chunks, dead rows, tombstones, tables); the first frame of each file has the catalog of tables,
 //! so that older files can go. Chunks of keyed tables are three sections: Arrow IPC (uncompressed), hashes, and for
-//! moved rows the commits that wrote them.
+//! moved rows the commits that wrote them. A chunk has the types that its table's schema has in the commit of its frame;
+//! where these have become wider since, it is widened as it is read.
 //!
 //! # Space
 //!
@@ -52,6 +53,7 @@ mod reader;
 mod replay;
 mod rope;
 mod rows;
+mod schemas;
 mod store;
 
 pub use error::{AppendError, CommitError, OpenError, ReadError, SnapshotError};

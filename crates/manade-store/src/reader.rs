@@ -142,7 +142,7 @@ impl Snapshot {
     pub fn lookup(&self, hash: u64) -> Result<RecordBatch, ReadError> {
         match &self.table.contents {
             Contents::Keyed(table) => table.gather(&table.rows_of(hash)),
-            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(&table.schema))),
+            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(table.schema()))),
         }
     }
 
@@ -153,7 +153,7 @@ impl Snapshot {
                 let rows: Vec<_> = hashes.iter().flat_map(|hash| table.rows_of(*hash)).collect();
                 table.gather(&rows)
             }
-            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(&table.schema))),
+            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(table.schema()))),
         }
     }
 
@@ -172,7 +172,7 @@ impl Snapshot {
     pub fn scan_from(&self, row: u64) -> Rows {
         let Contents::Append(table) = &self.table.contents else { return Box::new(std::iter::empty()) };
         let from = row.max(table.ids.start);
-        let schema = Arc::clone(&table.schema);
+        let schema = Arc::clone(table.schema());
         Box::new(table.chunks_from(from).into_iter().map(move |chunk| chunk.read(&schema, from)))
     }
 
@@ -208,7 +208,7 @@ impl Snapshot {
                     return Err(SnapshotError::TooOld { oldest: table.forgotten });
                 }
                 let from = table.ids.start;
-                let schema = Arc::clone(&table.schema);
+                let schema = Arc::clone(table.schema());
                 let chunks = table.chunks_since(since).into_iter();
                 Ok(Box::new(chunks.flat_map(move |chunk| {
                     let changed = |(commit, rows)| Changed { commit, kind: ChangedKind::Append, rows };

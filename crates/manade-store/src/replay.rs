@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::concat::concat_batches;
 
 use crate::catalog::{Body, Op, Shape, TableRecord};
@@ -21,6 +21,7 @@ use crate::ipc;
 use crate::keyed::{ChunkPlaces, Keyed, Part, Tomb};
 use crate::log::{Authority, Depth, Frame, Log, LogOptions, Place, Tip, damaged};
 use crate::rows::{RowLog, RowTable};
+use crate::schemas::Schemas;
 use crate::store::{
     Contents, History, ROWS_PREFIX, RowRef, StoreOptions, Table, Version, log_dir, open_rows, rows_dir,
 };
@@ -47,9 +48,9 @@ pub fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
     let mut heap = options.memory.left();
     for (id, table) in state.tables {
         let contents = match table.shape {
-            ShapeState::Keyed(keyed) => Contents::Keyed(Arc::new(keyed.load(id, &table.schema, &mut heap)?)),
+            ShapeState::Keyed(keyed) => Contents::Keyed(Arc::new(keyed.load(id, table.schemas.now(), &mut heap)?)),
             ShapeState::Append { first, forgotten, tip } => {
-                let mut rows = RowLog::default();
+                let mut rows = RowLog::new(table.schemas);
                 if tip.is_some() || !options.read_only {
                     let log = open_rows(dir, id, Authority::Told(tip), options, |frame| {
                         let missing = || damaged(&frame.file.path, frame.offset, "a section is missing");
@@ -57,8 +58,7 @@ pub fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
                     })?;
                     row_logs.insert(id, log);
                 }
-                let schema = ipc::parse_schema(&table.schema).map_err(ReadError::from)?;
-                let rows = RowTable::load(id, schema, first, forgotten, rows);
+                let rows = RowTable::load(id, first, forgotten, rows);
                 Contents::Append(Arc::new(rows.map_err(|what| damaged(&rows_dir(dir, id), 0, &what))?))
             }
         };
@@ -81,7 +81,7 @@ struct State {
 
 struct TableState {
     name: String,
-    schema: String,
+    schemas: Schemas,
     shape: ShapeState,
 }
 
@@ -105,6 +105,7 @@ struct ChunkState {
     rows: u32,
     live: u32,
     commit: u64,
+    schema: SchemaRef,
     dead: Option<Vec<u64>>,
     places: ChunkPlaces,
 }
@@ -118,7 +119,7 @@ impl State {
             if let Some(catalog) = &body.catalog {
                 self.next_table = catalog.next_table;
                 for table in &catalog.tables {
-                    self.create(table);
+                    self.create(table).map_err(|what| fault(&what))?;
                 }
             } else if frame.number != 1 {
                 return Err(fault("the first frame has no catalog"));
@@ -138,7 +139,7 @@ impl State {
         Ok(())
     }
 
-    fn create(&mut self, record: &TableRecord) {
+    fn create(&mut self, record: &TableRecord) -> Result<(), String> {
         let shape = match record.shape {
             Shape::Keyed { next_chunk, forgotten, history_rows, history_us } => ShapeState::Keyed(KeyedState {
                 history: History { rows: history_rows, age: Duration::from_micros(history_us) },
@@ -150,22 +151,30 @@ impl State {
             }),
             Shape::Append { first, forgotten, tip } => ShapeState::Append { first, forgotten, tip },
         };
-        let table = TableState { name: record.name.clone(), schema: record.schema.clone(), shape };
-        self.tables.insert(record.id, table);
+        let schemas = Schemas::parse(&record.schema, &record.widened).map_err(|error| error.to_string())?;
+        self.tables.insert(record.id, TableState { name: record.name.clone(), schemas, shape });
         self.next_table = self.next_table.max(record.id + 1);
+        Ok(())
     }
 
     fn op(&mut self, op: &Op, frame: &Frame<Body>) -> Result<(), String> {
         let section = |at: usize| frame.sections.get(at).cloned().ok_or_else(|| "a section is missing".to_owned());
         match op {
-            Op::Create(record) => self.create(record),
+            Op::Create(record) => self.create(record)?,
             Op::Drop { table } => {
                 self.tables.remove(table).ok_or("it drops a table that is not there")?;
+            }
+            Op::Widen { table, schema } => {
+                let schema = ipc::parse_schema(schema).map_err(|error| error.to_string())?;
+                let table = self.tables.get_mut(table).ok_or("it widens a table that is not there")?;
+                table.schemas.widen(frame.number, schema);
             }
             Op::Chunk { table, chunk, rows, moved, section: at } => {
                 let commits = if *moved { Some(section(at + 2)?) } else { None };
                 let places = ChunkPlaces { rows: section(*at)?, hashes: section(at + 1)?, commits };
-                let state = ChunkState { rows: *rows, live: *rows, commit: frame.number, dead: None, places };
+                let schema = self.tables.get(table).map(|table| Arc::clone(table.schemas.now()));
+                let schema = schema.ok_or("it speaks of a table that is not there")?;
+                let state = ChunkState { rows: *rows, live: *rows, commit: frame.number, schema, dead: None, places };
                 let table = self.keyed(*table)?;
                 table.next_chunk = table.next_chunk.max(chunk + 1);
                 table.chunks.insert(*chunk, state);
@@ -235,14 +244,16 @@ impl KeyedState {
     }
 
     /// `heap`: bytes of rows that may still be put on the heap.
-    fn load(self, id: u32, schema: &str, heap: &mut u64) -> Result<Keyed, ReadError> {
-        let schema = ipc::parse_schema(schema)?;
-        let mut table = Keyed::new(id, Arc::clone(&schema), self.history);
+    fn load(self, id: u32, schema: &SchemaRef, heap: &mut u64) -> Result<Keyed, ReadError> {
+        let mut table = Keyed::new(id, Arc::clone(schema), self.history);
         table.next_chunk = self.next_chunk;
         table.forgotten = self.forgotten;
         for (id, state) in self.chunks {
             let fits = state.places.rows.len <= *heap;
-            let chunk = state.places.read(id, state.rows, state.commit, &schema, fits)?;
+            let mut chunk = state.places.read(id, state.rows, state.commit, &state.schema, fits)?;
+            if &state.schema != schema {
+                chunk = chunk.widen(schema)?;
+            }
             *heap = heap.saturating_sub(chunk.resident());
             let part = Part::new(Arc::new(chunk), state.dead, state.live);
             let rows = part.live_rows().into_iter();

@@ -18,6 +18,7 @@ use crate::error::ReadError;
 use crate::ipc::{self, Compression};
 use crate::log::Place;
 use crate::rope::Rope;
+use crate::schemas::{Schemas, widened};
 
 /// Rows of a chunk at most.
 pub const ROWS_CHUNK: usize = 64 << 10;
@@ -30,7 +31,7 @@ const JOIN_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct RowTable {
     pub id: u32,
-    pub schema: SchemaRef,
+    pub schemas: Schemas,
     /// The oldest row that is kept, and the next one's id.
     pub ids: Range<u64>,
     /// The newest commit of which a row was dropped: changes since an earlier one are not whole.
@@ -45,6 +46,8 @@ pub struct RowChunk {
     pub place: Place,
     pub first: u64,
     pub rows: u32,
+    /// That it is written with.
+    schema: SchemaRef,
     /// How often its rows were joined.
     level: u8,
     commits: RowCommits,
@@ -70,13 +73,13 @@ pub struct MovedRows {
 }
 
 impl RowTable {
-    pub fn new(id: u32, schema: SchemaRef) -> Self {
-        Self { id, schema, ids: 0..0, forgotten: 0, chunks: Rope::default(), files: BTreeMap::new() }
+    pub fn new(id: u32, schemas: Schemas) -> Self {
+        Self { id, schemas, ids: 0..0, forgotten: 0, chunks: Rope::default(), files: BTreeMap::new() }
     }
 
     /// The table as its log says; an error says what is missing.
-    pub fn load(id: u32, schema: SchemaRef, first: u64, forgotten: u64, log: RowLog) -> Result<Self, String> {
-        let mut table = Self::new(id, schema);
+    pub fn load(id: u32, first: u64, forgotten: u64, log: RowLog) -> Result<Self, String> {
+        let mut table = Self::new(id, log.schemas);
         table.ids = first..first;
         table.forgotten = forgotten;
         for chunk in log.chunks.into_values().filter(|chunk| chunk.end() > first) {
@@ -123,6 +126,10 @@ impl RowTable {
         }
     }
 
+    pub fn schema(&self) -> &SchemaRef {
+        self.schemas.now()
+    }
+
     /// Chunks with rows from `row` on.
     pub fn chunks_from(&self, row: u64) -> Vec<RowChunk> {
         self.chunks.iter_from(|chunk| chunk.end() <= row)
@@ -149,7 +156,7 @@ impl RowTable {
         let mut runs: Vec<(u64, u64)> = Vec::new();
         let mut batches = Vec::with_capacity(chunks.len());
         for chunk in &chunks {
-            batches.push(ipc::decode(&chunk.place.read()?, &self.schema)?);
+            batches.push(chunk.decode(self.schema())?);
             for (commit, rows) in chunk.runs()? {
                 match runs.last_mut().filter(|last| last.0 == commit) {
                     Some(last) => last.1 += rows,
@@ -157,7 +164,7 @@ impl RowTable {
                 }
             }
         }
-        let mut sections = vec![ipc::encode(&concat_batches(&self.schema, &batches)?, Compression::Lz4)?];
+        let mut sections = vec![ipc::encode(&concat_batches(self.schema(), &batches)?, Compression::Lz4)?];
         let commits = (runs[0].0, runs[runs.len() - 1].0);
         if commits.0 != commits.1 {
             sections.push(runs.iter().flat_map(|(commit, rows)| [*commit, *rows]).flat_map(u64::to_le_bytes).collect());
@@ -185,7 +192,7 @@ impl RowTable {
         }
     }
 
-    /// Chunks of a file as they are, to be written elsewhere, as far as the budget in bytes allows.
+    /// Chunks of a file, to be written elsewhere, as far as the budget in bytes allows.
     pub fn leave(&self, file: u64, budget: &mut u64) -> Result<Vec<MovedRows>, ReadError> {
         let mut moved = Vec::new();
         for chunk in self.chunks.iter().filter(|chunk| chunk.place.file.number == file) {
@@ -193,7 +200,11 @@ impl RowTable {
                 break;
             }
             *budget = budget.saturating_sub(chunk.place.stored());
-            let mut sections = vec![chunk.place.read()?.to_vec()];
+            let rows = match &chunk.schema == self.schema() {
+                true => chunk.place.read()?.to_vec(),
+                false => ipc::encode(&chunk.decode(self.schema())?, Compression::Lz4)?,
+            };
+            let mut sections = vec![rows];
             let commits = match &chunk.commits {
                 RowCommits::One(commit) => (*commit, *commit),
                 RowCommits::Runs(oldest, newest, place) => {
@@ -227,15 +238,20 @@ impl RowTable {
 }
 
 /// Chunks by their first row, as the frames of a table's log tell them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RowLog {
+    schemas: Schemas,
     chunks: BTreeMap<u64, RowChunk>,
 }
 
 impl RowLog {
+    pub fn new(schemas: Schemas) -> Self {
+        Self { schemas, chunks: BTreeMap::new() }
+    }
+
     /// `None`: a section is missing.
     pub fn frame(&mut self, body: &RowsBody, places: &[Place]) -> Option<()> {
-        for chunk in RowChunk::of_frame(body, places)? {
+        for chunk in RowChunk::of_frame(body, places, self.schemas.at(body.commit))? {
             let replaced: Vec<u64> = self.chunks.range(chunk.first..chunk.end()).map(|(first, _)| *first).collect();
             for first in replaced {
                 self.chunks.remove(&first);
@@ -248,7 +264,7 @@ impl RowLog {
 
 impl RowChunk {
     /// The chunks of a frame, those that stand for others first.
-    pub fn of_frame(body: &RowsBody, places: &[Place]) -> Option<Vec<Self>> {
+    pub fn of_frame(body: &RowsBody, places: &[Place], schema: &SchemaRef) -> Option<Vec<Self>> {
         let mut chunks = Vec::with_capacity(places.len());
         let mut places = places.iter().cloned();
         for moved in &body.moved {
@@ -257,12 +273,13 @@ impl RowChunk {
                 (oldest, newest) if oldest == newest => RowCommits::One(newest),
                 (oldest, newest) => RowCommits::Runs(oldest, newest, places.next()?),
             };
-            chunks.push(Self { place, first: moved.first, rows: moved.rows, level: moved.level, commits });
+            let (schema, level) = (Arc::clone(schema), moved.level);
+            chunks.push(Self { place, first: moved.first, rows: moved.rows, schema, level, commits });
         }
         let mut first = body.first;
         for rows in &body.rows {
             let (place, commits) = (places.next()?, RowCommits::One(body.commit));
-            chunks.push(Self { place, first, rows: *rows, level: 0, commits });
+            chunks.push(Self { place, first, rows: *rows, schema: Arc::clone(schema), level: 0, commits });
             first += u64::from(*rows);
         }
         Some(chunks)
@@ -270,7 +287,7 @@ impl RowChunk {
 
     /// Its rows from row `from` on, and their ids as last column.
     pub fn read(&self, schema: &SchemaRef, from: u64) -> Result<RecordBatch, ReadError> {
-        let batch = ipc::decode(&self.place.read()?, schema)?;
+        let batch = self.decode(schema)?;
         let skip = from.saturating_sub(self.first).min(u64::from(self.rows)) as usize;
         let ids: UInt64Array = (self.first..self.first + batch.num_rows() as u64).collect();
         let mut columns = batch.columns().to_vec();
@@ -293,6 +310,10 @@ impl RowChunk {
             first = end;
         }
         Ok(parts)
+    }
+
+    fn decode(&self, schema: &SchemaRef) -> Result<RecordBatch, ReadError> {
+        Ok(widened(ipc::decode(&self.place.read()?, &self.schema)?, schema)?)
     }
 
     fn end(&self) -> u64 {

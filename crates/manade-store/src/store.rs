@@ -78,6 +78,11 @@ pub enum Change {
         history: History,
     },
     Drop,
+    /// Columns get wider types, in the commit before any of its rows are written. Those of a key cannot: rows are found
+    /// by its hash.
+    Widen {
+        schema: SchemaRef,
+    },
     /// Keyed: new rows with their hashes, and the rows that they supersede.
     Upsert {
         rows: RecordBatch,
@@ -245,7 +250,8 @@ impl Store {
                 let sections = sections.chain(chunks.iter().map(|(bytes, _)| bytes.as_slice())).collect();
                 let (_, places) = log.append(&body, sections)?;
                 let table = edit.append_table(&name)?;
-                for chunk in RowChunk::of_frame(&body, &places).expect("a section is written for each") {
+                let chunks = RowChunk::of_frame(&body, &places, table.schemas.now());
+                for chunk in chunks.expect("a section is written for each") {
                     table.put(chunk);
                 }
             }
@@ -369,7 +375,7 @@ impl Table {
     pub fn schema(&self) -> &SchemaRef {
         match &self.contents {
             Contents::Keyed(table) => &table.schema,
-            Contents::Append(table) => &table.schema,
+            Contents::Append(table) => table.schema(),
         }
     }
 
@@ -392,7 +398,7 @@ impl Table {
     pub fn gather(&self, rows: &[RowRef]) -> Result<RecordBatch, ReadError> {
         match &self.contents {
             Contents::Keyed(table) => table.gather(rows),
-            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(&table.schema))),
+            Contents::Append(table) => Ok(RecordBatch::new_empty(Arc::clone(table.schema()))),
         }
     }
 

@@ -78,7 +78,7 @@ fn compile_here(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Findi
     let parts = Parts::new(&state, &bound.bound, late.map(|late| late.bound.below), input, limit)
         .map_err(|error| placed(vec![unplanned(&error)]))?;
     let fingerprint =
-        fingerprint(&bound.bound, &bound.input, &parts, limit).map_err(|error| placed(vec![unplanned(&error)]))?;
+        fingerprint(&bound.bound, &bound.input, limit).map_err(|error| placed(vec![unplanned(&error)]))?;
     let notes = notes(spec, &bound.bound);
     let scope = &bound.bound.scope;
     let columns = scope.columns.iter().map(|column| OutputColumn {

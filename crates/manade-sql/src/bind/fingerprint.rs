@@ -1,12 +1,13 @@
-//! Whether what is stored of a result fits its SQL: a text that is equal where it does.
+//! Whether what is stored of a result is computed by its SQL: a text that is equal where it is.
 //!
-//! The text holds what stands below the aggregate and the types of the state. Types of the input are not in it, nor casts
-//! to wider numbers, so that a column that becomes a bigint leaves a sum of it, which was one all along, as it was.
+//! The text holds what stands below the aggregate and the aggregates. Types of the input are not in it, nor casts to wider
+//! numbers, nor types of numbers where the state is of their type: whether stored tables have the types, or narrower ones,
+//! is for others to see.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
@@ -18,15 +19,14 @@ use datafusion::scalar::ScalarValue;
 
 use super::FRESH;
 use super::query::Bound;
-use crate::plan::Parts;
 use crate::query::Input;
-use crate::types::{is_number, normal, spark_name, widest};
+use crate::types::{is_number, spark_name, widest};
 
-pub fn fingerprint(bound: &Bound, input: &Input, parts: &Parts, limit: Option<usize>) -> Result<String> {
+pub fn fingerprint(bound: &Bound, input: &Input, limit: Option<usize>) -> Result<String> {
     let mut text = String::new();
-    let (Some(grouping), Some(aggregation)) = (&bound.grouping, &parts.aggregation) else {
+    let Some(grouping) = &bound.grouping else {
         for column in &bound.scope.columns {
-            let _ = writeln!(text, "{} {}", column.shown, spark_name(&normal(&column.data_type)));
+            let _ = writeln!(text, "{}", column.shown);
         }
         return Ok(text);
     };
@@ -39,11 +39,6 @@ pub fn fingerprint(bound: &Bound, input: &Input, parts: &Parts, limit: Option<us
     }
     for (_, call) in &grouping.folded {
         let _ = writeln!(text, "aggregate {call} of ({})", inputs(call, grouping.below.schema())?.join(", "));
-    }
-    let tables = aggregation.entry_tables().into_iter().chain([aggregation.main_table()]);
-    for table in tables {
-        let types = table.schema.fields().iter().map(|field| spark_name(field.data_type()));
-        let _ = writeln!(text, "state {}", types.collect::<Vec<_>>().join(", "));
     }
     for table in &grouping.entries {
         let values: Vec<&str> = table.values.iter().map(|(name, _)| name.as_str()).collect();
@@ -69,6 +64,10 @@ fn renumbered(text: &str) -> String {
     renumbered
 }
 
+/// Aggregates whose state is as wide as the numbers that they take, or wide enough for all.
+const OF_ANY_WIDTH: [&str; 11] =
+    ["min", "max", "sum", "try_sum", "avg", "first", "last", "any_value", "min_by", "max_by", "percentile_approx"];
+
 /// The types that an aggregate takes its arguments as; a count looks at none.
 fn inputs(call: &Expr, below: &DFSchema) -> Result<Vec<String>> {
     let Expr::AggregateFunction(aggregate) = call else { return Ok(Vec::new()) };
@@ -77,7 +76,21 @@ fn inputs(call: &Expr, below: &DFSchema) -> Result<Vec<String>> {
     }
     let given = aggregate.params.args.iter().map(|arg| Ok(arg.to_field(below)?.1)).collect::<Result<Vec<_>>>()?;
     let taken = fields_with_udf(&given, aggregate.func.as_ref())?;
-    Ok(taken.iter().map(|field| spark_name(field.data_type())).collect())
+    let of_any_width = OF_ANY_WIDTH.contains(&aggregate.func.name());
+    let name = |t: &DataType| spark_name(&if of_any_width { widest_numbers(t) } else { t.clone() });
+    Ok(taken.iter().map(|field| name(field.data_type())).collect())
+}
+
+/// The type with doubles for all its numbers.
+fn widest_numbers(t: &DataType) -> DataType {
+    let field = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(widest_numbers(field.data_type())));
+    match t {
+        number if is_number(number) => DataType::Float64,
+        DataType::List(item) => DataType::List(field(item)),
+        DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The plan without casts of numbers to wider ones, integer literals all being bigints.

@@ -16,6 +16,18 @@ fn a_folder_is_made_and_opened_again() {
 }
 
 #[test]
+fn a_folder_of_the_first_format_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(DataFolder::open(dir.path()).unwrap());
+    let format = dir.path().join(FORMAT_FILE);
+    std::fs::write(&format, r#"{"format": 1, "program": "0.1.0"}"#).unwrap();
+    drop(DataFolder::open_read_only(dir.path()).unwrap());
+    assert_eq!(read_format(dir.path()).unwrap().unwrap().format, 1, "reading leaves it as it is");
+    drop(DataFolder::open(dir.path()).unwrap());
+    assert_eq!(read_format(dir.path()).unwrap().unwrap().format, FORMAT);
+}
+
+#[test]
 fn only_one_opens_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = DataFolder::open(dir.path()).unwrap();
@@ -45,9 +57,9 @@ fn other_folders_are_refused() {
             "a newer format",
             |path| {
                 std::fs::create_dir(path).unwrap();
-                std::fs::write(path.join(FORMAT_FILE), r#"{"format": 2, "program": "9.0.0"}"#).unwrap();
+                std::fs::write(path.join(FORMAT_FILE), r#"{"format": 3, "program": "9.0.0"}"#).unwrap();
             },
-            |error| matches!(error, OpenError::Newer { found: 2, known: 1, program, .. } if program == "9.0.0"),
+            |error| matches!(error, OpenError::Newer { found: 3, known: 2, program, .. } if program == "9.0.0"),
         ),
         (
             "a damaged format",

@@ -190,24 +190,83 @@ fn what_has_changed_is_told() {
     time: t
   results:
     - { name: rows, sql: \"SELECT n FROM events\" }
-    - { name: w, sql: \"SELECT window(t, '1 hour') AS w, sum(n) AS s FROM events GROUP BY 1\", retain: 1 day }
+    - { name: w, sql: \"SELECT window(t, '1 hour') AS w, count(n) AS s FROM events GROUP BY 1\", retain: 1 day }
 ";
     told(&place, spec);
     assert!(place.run(&["up", "--once"]).starts_with("exit: 0"));
     for (before, after, expect) in [
         (
             "n: int",
-            "n: bigint",
-            "p.yaml:9:7: error: the type of column `n` has changed from int to bigint, and what is stored of `rows`",
+            "n: string",
+            "p.yaml:9:7: error: the type of column `n` has changed from int to string, and what is stored of `rows`",
         ),
-        ("retain: 1 day", "emit: final", "p.yaml:13:94: error: `emit` of `w` has changed, and what"),
-        ("SELECT n FROM", "SELECT n + 1L AS n FROM", "p.yaml:12:26: error: the SQL of `rows` has changed, and what"),
+        ("retain: 1 day", "emit: final", "p.yaml:13:96: error: `emit` of `w` has changed, and what"),
+        ("SELECT n FROM", "SELECT hex(n) AS n FROM", "p.yaml:12:26: error: the SQL of `rows` has changed, and what"),
     ] {
         told(&place, &spec.replace(before, after));
         let shown = place.run(&["up", "--once"]);
         assert!(shown.contains(expect) && shown.contains("manade reset p "), "{expect} is not in {shown}");
         assert!(shown.contains("\n1 error\n"), "{shown}");
     }
+}
+
+/// Rows and state of every kind that holds a column take its wider type, and what was narrow before keeps its value.
+#[test]
+fn a_column_may_become_wider() {
+    let place = Place::empty();
+    let spec = "  source: { file: { path: '*.ndjson', follow: false } }
+  events:
+    schema:
+      t: timestamp
+      n: int
+      d: decimal(4,2)
+      s: struct<n:smallint>
+    time: t
+  results:
+    - { name: rows, sql: \"SELECT n, d, s, array(n) AS a FROM events\" }
+    - { name: ends, sql: \"SELECT window(t, '1 hour') AS w, max(n) AS n FROM events GROUP BY 1\", emit: final }
+    - name: groups
+      sql: \"SELECT max(n) AS n, min(d) AS d, first(s) AS s, max_by(n, d) AS m, percentile_approx(n, 0.5) AS p, sum(n) AS t FROM events\"
+    - { name: later, sql: \"SELECT max(n) AS n FROM ends\" }
+";
+    told(&place, spec);
+    place.write("1.ndjson", "{\"t\":\"2026-01-01T10:00:00Z\",\"n\":-7,\"d\":1.25,\"s\":{\"n\":5}}\n");
+    let up = |expect: &str| {
+        let shown = place.run(&["up", "--once"]);
+        assert!(shown.starts_with(expect), "{shown}");
+    };
+    up("exit: 0");
+    let wider = spec.replace("n: int", "n: bigint").replace("(4,2)", "(20,3)").replace("n:smallint", "n:int");
+    told(&place, &wider);
+    let event = "{\"t\":\"2026-01-01T12:00:00Z\",\"n\":9000000000,\"d\":12345678.125,\"s\":{\"n\":70000}}\n";
+    place.write("2.ndjson", event);
+    up("exit: 0");
+    let data = |name: &str| {
+        let shown = place.run(&["data", name, "-o", "ndjson"]);
+        let rows = shown.lines().filter(|line| line.starts_with('{')).map(str::to_owned);
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        data("rows"),
+        [
+            r#"{"n":-7,"d":1.250,"s":{"n":5},"a":[-7]}"#,
+            r#"{"n":9000000000,"d":12345678.125,"s":{"n":70000},"a":[9000000000]}"#,
+        ]
+    );
+    let groups = r#"{"n":9000000000,"d":1.250,"s":{"n":5},"m":9000000000,"p":-7,"t":8999999993}"#;
+    assert_eq!(data("groups"), [groups]);
+    let ends: Vec<String> = data("ends").iter().map(|row| row[row.rfind(",").unwrap()..].to_owned()).collect();
+    assert_eq!(ends, [r#","n":-7}"#, r#","n":9000000000}"#]);
+    assert_eq!(data("later"), [r#"{"n":9000000000}"#]);
+    // What is found by its value has the type of that.
+    let distinct = wider.replace("max(n) AS n, min(d)", "count(DISTINCT n) AS n, min(d)").replace("groups", "distinct");
+    told(&place, &distinct);
+    up("exit: 0");
+    told(&place, &distinct.replace("n: bigint", "n: decimal(20,0)"));
+    up("exit: 1\n--- stdout\n--- stderr\n./p.yaml:9:7: error: the type of column `n` has changed");
+    // Narrower again: not every value that is stored would fit.
+    told(&place, spec);
+    up("exit: 1");
 }
 
 #[test]
