@@ -124,18 +124,21 @@ fn events_that_failed_are_refused_and_later_ones_accepted() {
         let log = EventLog::open(dir.path(), bounds.clone()).unwrap();
         let put = |text: &str| {
             let events = text.as_bytes().to_vec();
-            let entry = Entry { events, format: 0, count: 1, meta: None, key: None, accepted_at: 0 };
+            let entry =
+                Entry { events, format: 0, count: 1, meta: None, key: None, accepted_at: manade_store::system_clock() };
             futures::executor::block_on(log.append(vec![entry]).unwrap())
         };
+        // The file that the log begins with has no events, and is dropped behind the first one's back.
+        put("before").unwrap();
         put("first").unwrap();
         fail::cfg(place, "1*return(full)").unwrap();
-        assert_eq!(put("second").unwrap_err().to_string(), AppendError::DiskFull.to_string(), "{place}");
-        assert_eq!(put("third").unwrap().first_event, 1, "{place}");
+        assert_eq!(put("second"), Err(AppendError::DiskFull), "{place}");
+        assert_eq!(put("third").unwrap().first_event, 2, "{place}");
         let texts = |log: &EventLog| log.read(0).map(|entry| entry.unwrap().events).collect::<Vec<_>>();
-        assert_eq!(texts(&log), ["first", "third"], "{place}");
+        assert_eq!(texts(&log), ["before", "first", "third"], "{place}");
         log.close();
         let log = EventLog::open(dir.path(), bounds).unwrap();
-        assert_eq!(texts(&log), ["first", "third"], "{place}");
+        assert_eq!(texts(&log), ["before", "first", "third"], "{place}");
         scenario.teardown();
     }
 }
@@ -147,7 +150,14 @@ fn a_disk_that_takes_no_events_is_told_of() {
     let dir = tempfile::tempdir().unwrap();
     let log = EventLog::open(dir.path(), EventBounds::default()).unwrap();
     let put = || {
-        let entry = Entry { events: vec![b' '; 1 << 20], format: 0, count: 1, meta: None, key: None, accepted_at: 0 };
+        let entry = Entry {
+            events: vec![b' '; 1 << 20],
+            format: 0,
+            count: 1,
+            meta: None,
+            key: None,
+            accepted_at: manade_store::system_clock(),
+        };
         futures::executor::block_on(log.append(vec![entry]).unwrap())
     };
     let files =

@@ -4,6 +4,7 @@ mod browser;
 mod clients;
 mod crash;
 mod differential;
+mod failures;
 mod metrics;
 mod schemathesis;
 
@@ -25,7 +26,8 @@ pub struct Suite {
 }
 
 /// In the order in which they run.
-pub const ALL: [Suite; 8] = [
+pub const ALL: [Suite; 9] = [
+    failures::SUITE,
     differential::SUITE,
     schemathesis::SUITE,
     metrics::SUITE,

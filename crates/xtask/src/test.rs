@@ -106,7 +106,7 @@ fn cargo_test(workspace: &Workspace, fast: bool) -> Result<Outcome> {
 }
 
 /// Adds up the closing lines of the test programs, which are shown too.
-fn counted(success: bool, output: String) -> Outcome {
+pub fn counted(success: bool, output: String) -> Outcome {
     let mut outcome = Outcome::default();
     let mut program = "";
     for line in output.lines() {
