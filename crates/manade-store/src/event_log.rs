@@ -215,7 +215,7 @@ impl EventLog {
     pub fn open(dir: &Path, bounds: EventBounds) -> Result<Self, OpenError> {
         let mut state = State::default();
         let options = LogOptions {
-            authority: Authority::Witness,
+            authority: Authority::LaggingWitness,
             depth: Depth::Headers,
             file_bytes: bounds.file_bytes,
             read_only: false,

@@ -18,10 +18,13 @@
 //!   before, the prefix without its chain, and the header. So each byte is covered, and no frame can be missing,
 //!   doubled or moved unnoticed.
 //! - `WITNESS` has two records, at 0 and 4096, written in turn and synced after each frame: first file, its chain,
-//!   last frame, its file, where that ends, its chain, checksum. A commit is acknowledged after that.
+//!   last frame, its file, where that ends, its chain, checksum. A commit is acknowledged after that. The witness of an
+//!   event log is written for each frame too, but synced a second later at most, 20 ms where no more events come: the
+//!   record that is synced stays until then.
 //!
 //! On opening, everything up to the witness must be there and whole; one whole frame behind it is a commit that was
-//! not acknowledged yet and counts; an incomplete one is cut off. All else is [`OpenError::Damaged`].
+//! not acknowledged yet and counts, and so do all of an event log; an incomplete one is cut off if nothing follows it.
+//! All else is [`OpenError::Damaged`].
 //!
 //! A store's folder has its log in `log` and one in `rows-ID` for each append table. The latter have no witness:
 //! frames of the former say where they end. A frame of `log` is a commit: section 0 is its meta, the header lists

@@ -92,8 +92,11 @@ impl Place {
 /// Who knows where the log ends.
 #[derive(Debug, Clone, Copy)]
 pub enum Authority {
-    /// A witness file in the log's folder.
+    /// A witness file in the log's folder, synced after each frame: one whole frame behind it was not acknowledged yet, and
+    /// counts.
     Witness,
+    /// A witness file that may be behind, see [`Log::confirm_ahead`]: all whole frames behind it count.
+    LaggingWitness,
     /// Another log's frame says so; `None`: the log has never been confirmed.
     Told(Option<Tip>),
 }
@@ -117,6 +120,8 @@ pub struct Log {
     tip: Tip,
     /// The tip with the frames that were appended since.
     pending: Tip,
+    /// The tip is newer than the witness that is synced.
+    ahead: bool,
     file_bytes: u64,
     /// The next frame begins a new file, whatever the size of this one.
     ended: bool,
@@ -150,7 +155,7 @@ impl Log {
         mut visit: impl FnMut(Frame<B>) -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
         let (witness, told) = match options.authority {
-            Authority::Witness => match Witness::open(dir, !options.read_only)? {
+            Authority::Witness | Authority::LaggingWitness => match Witness::open(dir, !options.read_only)? {
                 Some((witness, tip)) => (Some(witness), Some(tip)),
                 None => (None, None),
             },
@@ -165,6 +170,7 @@ impl Log {
             witness,
             tip,
             pending: tip,
+            ahead: false,
             file_bytes: options.file_bytes,
             ended: false,
             trouble: Trouble::default(),
@@ -262,11 +268,29 @@ impl Log {
 
     /// Makes what was appended count, by the witness if the log has one. On error the log is as before the append.
     pub fn confirm(&mut self) -> Result<(), CommitError> {
-        if self.pending == self.tip {
+        if self.pending == self.tip && !self.ahead {
             return Ok(());
         }
+        self.confirm_by(Witness::write)?;
+        self.ahead = false;
+        Ok(())
+    }
+
+    /// The same without a sync of the witness, which [`Log::confirm`] must make up for soon: a frame shows that those before
+    /// it were whole, so only damage to the last one can be taken for a torn end, and only after a power cut.
+    pub fn confirm_ahead(&mut self) -> Result<(), CommitError> {
+        self.ahead = true;
+        self.confirm_by(Witness::note)
+    }
+
+    /// The tip is newer than the witness that is synced.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead
+    }
+
+    fn confirm_by(&mut self, write: impl FnOnce(&mut Witness, &Tip) -> io::Result<()>) -> Result<(), CommitError> {
         if let Some(witness) = &mut self.witness {
-            let written = failpoint("store::witness").and_then(|()| witness.write(&self.pending));
+            let written = failpoint("store::witness").and_then(|()| write(witness, &self.pending));
             if let Err(source) = written {
                 let path = witness.path().to_owned();
                 self.trouble.witness = true;
@@ -328,7 +352,7 @@ impl Log {
             // What a crash left of a first start has no frame; a log with frames has lost its witness.
             let file = LogFile::new(dir, number);
             let length = std::fs::metadata(&file.path).map_err(io)?.len();
-            if matches!(options.authority, Authority::Witness) && (number != 1 || length > FILE_HEADER as u64) {
+            if !matches!(options.authority, Authority::Told(_)) && (number != 1 || length > FILE_HEADER as u64) {
                 return Err(damaged(&dir.join(WITNESS), 0, "the file is missing though the log has frames"));
             }
             std::fs::remove_file(&file.path).map_err(io)?;
@@ -337,7 +361,7 @@ impl Log {
         let file = LogFile::new(dir, 1);
         let active = create_file(&file, &tip, 0).map_err(|source| OpenError::io("create", &file.path, source))?;
         let witness = match options.authority {
-            Authority::Witness => Some(Witness::create(dir, &tip)?),
+            Authority::Witness | Authority::LaggingWitness => Some(Witness::create(dir, &tip)?),
             Authority::Told(_) => None,
         };
         Ok(Self {
@@ -347,6 +371,7 @@ impl Log {
             witness,
             tip,
             pending: tip,
+            ahead: false,
             file_bytes: options.file_bytes,
             ended: false,
             trouble: Trouble::default(),
@@ -395,39 +420,34 @@ impl Log {
         Ok(())
     }
 
-    /// What is behind the tip: nothing, one frame that was not confirmed, or what a crash tore.
+    /// What is behind the tip: frames that the witness does not speak of yet, and what a crash tore.
     fn after_tip<B: DeserializeOwned>(
         &mut self,
         found: &[u64],
         options: LogOptions,
         visit: &mut impl FnMut(Frame<B>) -> Result<(), OpenError>,
     ) -> Result<(), OpenError> {
-        let tip = self.tip;
-        if let Some(number) = found.iter().find(|number| **number > tip.file + 1) {
-            return Err(damaged(&self.path_of(*number), 0, "it is newer than what the witness acknowledged"));
-        }
-        let ahead = match options.authority {
-            Authority::Witness => self.frame_ahead::<B>(tip.file, tip.end)?,
-            Authority::Told(_) => None,
-        };
-        let ahead = match ahead {
-            None if matches!(options.authority, Authority::Witness) && found.contains(&(tip.file + 1)) => {
-                self.frame_ahead::<B>(tip.file + 1, FILE_HEADER as u64)?
+        let (tip, mut frames) = (self.tip, 0);
+        while let Some(frame) = self.next_frame::<B>(found, options.authority)? {
+            frames += 1;
+            if frames > 1 && !matches!(options.authority, Authority::LaggingWitness) {
+                let what = "more than one frame is newer than the witness";
+                return Err(damaged(&frame.file.path, frame.offset, what));
             }
-            ahead => ahead,
-        };
-        if let Some(frame) = ahead {
-            if frame.file.number > tip.file {
-                self.files.push_back(Part { file: Arc::clone(&frame.file), chain: tip.chain, end: frame.end });
+            if frame.file.number > self.tip.file {
+                self.files.push_back(Part { file: Arc::clone(&frame.file), chain: self.tip.chain, end: frame.end });
             }
             self.files.back_mut().expect("a log has a file").end = frame.end;
             self.tip =
                 Tip { frame: frame.number, file: frame.file.number, end: frame.end, chain: frame.chain, ..self.tip };
             self.pending = self.tip;
-            if self.frame_ahead::<IgnoredAny>(self.tip.file, self.tip.end)?.is_some() {
-                return Err(damaged(&frame.file.path, frame.end, "more than one frame is newer than the witness"));
-            }
             visit(frame)?;
+        }
+        if let Some(number) = found.iter().find(|number| **number > self.tip.file + 1) {
+            return Err(damaged(&self.path_of(*number), 0, "it is newer than what the witness acknowledged"));
+        }
+        if matches!(options.authority, Authority::LaggingWitness) {
+            self.check_torn(found)?;
         }
         if options.read_only {
             return Ok(());
@@ -440,6 +460,42 @@ impl Log {
             std::fs::remove_file(&path).map_err(|source| OpenError::io("delete", &path, source))?;
         }
         Ok(())
+    }
+
+    /// What a crash tore is the last that was written: a frame is begun after the one before it was synced.
+    fn check_torn(&self, found: &[u64]) -> Result<(), OpenError> {
+        let tip = self.tip;
+        let lost = || damaged(&self.path_of(tip.file), tip.end, "a frame is not whole that later ones follow");
+        let behind = Scanner::open(LogFile::new(&self.dir, tip.file), Depth::Headers)?;
+        if behind.has_frame_after(tip.end, tip.frame + 1)? {
+            return Err(lost());
+        }
+        if !found.contains(&(tip.file + 1)) {
+            return Ok(());
+        }
+        match Scanner::open(LogFile::new(&self.dir, tip.file + 1), Depth::Headers) {
+            // A file is begun, and its header synced, behind whole frames.
+            Ok(next) if next.header.first_frame > tip.frame + 1 => Err(lost()),
+            Ok(next) if next.has_frame_after(FILE_HEADER as u64, tip.frame + 1)? => Err(lost()),
+            Ok(_) | Err(OpenError::Damaged { .. }) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The whole frame behind the tip, in its file or the next.
+    fn next_frame<B: DeserializeOwned>(
+        &self,
+        found: &[u64],
+        authority: Authority,
+    ) -> Result<Option<Frame<B>>, OpenError> {
+        if matches!(authority, Authority::Told(_)) {
+            return Ok(None);
+        }
+        let tip = self.tip;
+        match self.frame_ahead(tip.file, tip.end)? {
+            None if found.contains(&(tip.file + 1)) => self.frame_ahead(tip.file + 1, FILE_HEADER as u64),
+            frame => Ok(frame),
+        }
     }
 
     /// The whole, valid frame behind the tip, if there is one.

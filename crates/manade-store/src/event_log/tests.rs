@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::executor::block_on;
@@ -272,6 +273,59 @@ fn closing_writes_what_is_queued() {
     drop(log);
     let log = EventLog::open(dir.path(), bounds()).unwrap();
     assert_eq!(all(&log, 0).len(), 50);
+}
+
+/// What a power cut leaves where the witness was never synced.
+#[test]
+fn frames_ahead_of_the_witness_count_and_damage_to_them_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = EventBounds { file_bytes: 500, ..bounds() };
+    let log = EventLog::open(dir.path(), small.clone()).unwrap();
+    let witness = std::fs::read(dir.path().join("WITNESS")).unwrap();
+    for number in 0..5 {
+        put(&log, entry(number, 1));
+    }
+    log.close();
+    std::fs::write(dir.path().join("WITNESS"), &witness).unwrap();
+    let files: Vec<(PathBuf, Vec<u8>)> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    let logs: Vec<_> = files.iter().filter(|(path, _)| path.extension().is_some()).collect();
+    assert!(logs.len() > 2, "there are several files");
+    let (last, tail) = logs.iter().max().unwrap();
+    let opened = || {
+        let log = EventLog::open(dir.path(), small.clone())?;
+        Ok::<_, OpenError>(all(&log, 0).len())
+    };
+    let restore = || {
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        for (path, bytes) in &files {
+            std::fs::write(path, bytes).unwrap();
+        }
+    };
+    assert_eq!(opened().unwrap(), 5);
+    for (path, bytes) in &logs {
+        for at in 0..bytes.len() {
+            restore();
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            std::fs::write(path, damaged).unwrap();
+            match opened() {
+                Err(OpenError::Damaged { .. } | OpenError::Newer { .. }) => {}
+                Ok(4) if path == last => {}
+                other => panic!("byte {at} of {}: {other:?}", path.display()),
+            }
+        }
+    }
+    for length in 0..tail.len() {
+        restore();
+        std::fs::write(last, &tail[..length]).unwrap();
+        assert_eq!(opened().unwrap(), 4, "its last file cut at {length}");
+    }
 }
 
 #[test]

@@ -10,6 +10,10 @@ use crate::log::Log;
 /// How often old events are looked for, also while none come.
 const CHECK: Duration = Duration::from_secs(5);
 
+/// So long after the last frame the witness is synced, and so often while there is no such pause.
+const IDLE: Duration = Duration::from_millis(20);
+const BUSY: Duration = Duration::from_secs(1);
+
 /// How often is tried whether the disk takes events again.
 const PROBE: Duration = Duration::from_secs(1);
 
@@ -19,11 +23,15 @@ const FRAME_ENTRIES: usize = 16 << 10;
 
 impl Inner {
     pub fn run(&self) {
-        let mut checked = Instant::now();
+        let (mut checked, mut witnessed) = (Instant::now(), Instant::now());
         while let Some(batch) = self.next_batch(checked + CHECK) {
             let files = self.state.lock().parts.len();
             if !batch.is_empty() {
                 self.write(batch);
+            }
+            if witnessed.elapsed() >= BUSY {
+                witnessed = Instant::now();
+                self.witness();
             }
             if self.state.lock().parts.len() == files && checked.elapsed() < CHECK {
                 continue;
@@ -37,13 +45,20 @@ impl Inner {
 
     /// Waits for entries, until `until` at the longest; `None` once the log is closed and everything is written.
     fn next_batch(&self, until: Instant) -> Option<Vec<Queued>> {
+        let mut witnessed = !self.log.lock().is_ahead();
         let mut state = self.state.lock();
         while state.queue.is_empty() {
             if state.closed {
+                drop(state);
+                self.witness();
                 return None;
             }
             let trouble = state.trouble.as_ref().map(|trouble| trouble.bytes);
-            let wake = trouble.map_or(until, |_| until.min(Instant::now() + PROBE));
+            let wake = match (trouble, witnessed) {
+                (Some(_), _) => until.min(Instant::now() + PROBE),
+                (None, false) => until.min(Instant::now() + IDLE),
+                (None, true) => until,
+            };
             if !self.work.wait_until(&mut state, wake).timed_out() {
                 continue;
             }
@@ -53,6 +68,12 @@ impl Inner {
                 let probed = self.log.lock().probe(bytes);
                 state = self.state.lock();
                 state.went(probed.as_ref().err(), bytes);
+            }
+            if trouble.is_none() && !witnessed {
+                drop(state);
+                self.witness();
+                witnessed = true;
+                state = self.state.lock();
             }
             if Instant::now() >= until {
                 break;
@@ -67,6 +88,13 @@ impl Inner {
             batch.push(queued);
         }
         Some(batch)
+    }
+
+    /// Syncs the witness, if frames are ahead of it.
+    fn witness(&self) {
+        if let Err(error) = self.log.lock().confirm() {
+            tracing::warn!(%error, "cannot sync the witness of the event log yet");
+        }
     }
 
     fn write(&self, batch: Vec<Queued>) {
@@ -124,7 +152,7 @@ impl Inner {
             next += u64::from(entry.count);
         }
         let (_, places) = log.append(&body, vec![&payload])?;
-        log.confirm()?;
+        log.confirm_ahead()?;
         let mut state = self.state.lock();
         state.next_event = next;
         state.time = time;

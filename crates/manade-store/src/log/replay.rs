@@ -40,6 +40,9 @@ impl<B> Frame<B> {
     }
 }
 
+/// Bytes that are searched at a time.
+const SEARCHED: u64 = 1 << 20;
+
 /// How much of each frame is verified while replaying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -97,6 +100,22 @@ impl Scanner {
             return Err(damaged(path, 16, &format!("it is file {} under another name", scanner.header.number)));
         }
         Ok(scanner)
+    }
+
+    /// Whether something behind `offset` looks like the beginning of a frame after `number`.
+    pub fn has_frame_after(&self, offset: u64, number: u64) -> Result<bool, OpenError> {
+        let mut at = offset;
+        while let Some(block) =
+            self.bytes(at, SEARCHED.min(self.length.saturating_sub(at)))?.filter(|block| !block.is_empty())
+        {
+            let prefixes = block.chunks_exact(PREFIX).filter_map(Prefix::decode);
+            // Not much after: what was torn may hold any bytes.
+            if prefixes.into_iter().any(|prefix| prefix.number > number && prefix.number - number < 1 << 32) {
+                return Ok(true);
+            }
+            at += block.len() as u64;
+        }
+        Ok(false)
     }
 
     /// The frame at `offset`, which must follow frame `number - 1` with `chain`.

@@ -86,6 +86,12 @@ impl Witness {
         &self.path
     }
 
+    /// Writes without a sync. The other record, which is synced, stays until [`Witness::write`].
+    pub fn note(&mut self, tip: &Tip) -> io::Result<()> {
+        let next = self.sequence + 1;
+        self.file.write_all_at(&encode(next, tip), (next % 2) * SLOT)
+    }
+
     /// Writes and syncs. After an error the record on disk may be the old or the new one; the next call writes the
     /// same slot again.
     pub fn write(&mut self, tip: &Tip) -> io::Result<()> {
