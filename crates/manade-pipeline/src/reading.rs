@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use manade_store::EventLog;
@@ -15,6 +15,8 @@ use crate::tables::Tables;
 
 /// How long an idle source is left alone.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Pushed events that come one by one are read so much at a time: a chunk costs the same whether it has one or a hundred.
+const GATHER: Duration = Duration::from_millis(10);
 
 pub struct Reading {
     pub source: SourceReader,
@@ -180,7 +182,10 @@ impl Reading {
         self.tables.lock().refresh();
         match &self.log {
             Some(log) => {
+                let start = Instant::now();
                 log.wait_for(self.source.position().0, PAUSE);
+                // One event that comes alone is read at once.
+                std::thread::sleep(GATHER.saturating_sub(start.elapsed()));
             }
             None => {
                 std::thread::sleep(PAUSE);
