@@ -13,6 +13,9 @@ pub trait Collection: Send + Sync {
 
     fn freshness(&self) -> Freshness;
 
+    /// How many rows the newest commit has; groups that HAVING leaves out count too.
+    fn count(&self) -> u64;
+
     /// The rows of the newest commit.
     fn snapshot(&self) -> Result<Box<dyn Rows>, ReadError>;
 

@@ -129,7 +129,7 @@ impl Engine {
         while !self.stop.load(Ordering::Relaxed) {
             let tables = self.tables.lock().current();
             let Some(built) = self.committer.catch_up(&self.store, &tables)? else { break };
-            self.write(built)?;
+            self.write(built, None)?;
         }
         Ok(())
     }
@@ -297,12 +297,13 @@ impl Engine {
         pending.events = 0;
         pending.since = None;
         let replayed = dones.iter().filter_map(|d| d.replayed.as_deref()).map(<[u64]>::len).sum();
+        let before = dones.iter().find(|d| d.counts).map(|first| first.backlog + first.size);
         if let Some(last) = dones.iter().rev().find(|d| d.counts) {
             pending.backlog = last.backlog;
         }
         let tables = self.tables.lock().current();
         let built = self.committer.build(&self.store, dones, &tables, end)?;
-        self.write(built)?;
+        self.write(built, before)?;
         // Who gets an answer finds it in the status.
         self.show(pending.backlog);
         self.answer_replays(pending, replayed);
@@ -314,7 +315,7 @@ impl Engine {
             tracing::warn!("old events cannot be dropped: {}", describe(&e));
         }
         if let Some(built) = self.committer.upkeep(&self.store)? {
-            self.write(built)?;
+            self.write(built, None)?;
             let backlog = self.status.lock().backlog;
             self.show(backlog);
         }
@@ -322,14 +323,15 @@ impl Engine {
     }
 
     /// Writes a commit; while the disk is full or cannot be written, tries again until it works or the pipeline stops.
-    fn write(&mut self, built: Built) -> Result<(), RunError> {
+    /// `backlog`: what has not been processed until then.
+    fn write(&mut self, built: Built, backlog: Option<u64>) -> Result<(), RunError> {
         let (commit, progress) = built.into_parts();
         let mut waiting = false;
         loop {
             match self.store.commit(commit.clone()) {
                 Ok(_) => break,
                 Err(e @ (CommitError::DiskFull { .. } | CommitError::Io { .. })) => {
-                    self.wait_for_disk(&e, &mut waiting)?;
+                    self.wait_for_disk(&e, backlog, &mut waiting)?;
                 }
                 Err(e) => return Err(RunError::Commit(e)),
             }
@@ -348,10 +350,11 @@ impl Engine {
         Ok(())
     }
 
-    fn wait_for_disk(&self, error: &CommitError, waiting: &mut bool) -> Result<(), RunError> {
+    fn wait_for_disk(&self, error: &CommitError, backlog: Option<u64>, waiting: &mut bool) -> Result<(), RunError> {
         let reason = describe(error);
         if !std::mem::replace(waiting, true) {
             let mut status = self.status.lock();
+            status.backlog = backlog.unwrap_or(status.backlog);
             tracing::error!(pipeline = %status.name, "{reason}; trying again every second");
             status.state = PipelineState::Waiting;
             status.reason = Some(reason);
@@ -366,8 +369,9 @@ impl Engine {
                 let _ = reply.send(Err("the disk cannot be written at the moment".to_owned()));
                 Ok(())
             }
-            Ok(Command::Backup { reply, .. }) => {
-                let _ = reply.send(Err("the disk cannot be written at the moment".to_owned()));
+            // Perhaps the reason for it, and to another disk.
+            Ok(Command::Backup { to, reply }) => {
+                let _ = reply.send(self.store.backup_to(&to).map_err(|e| describe(&e)));
                 Ok(())
             }
             Err(_) => Ok(()),
@@ -405,12 +409,13 @@ pub fn fill(status: &mut PipelineStatus, plan: &Plan, progress: &Progress, store
         status.newest = main.clock.newest;
         status.watermark = main.clock.watermark(plan.lateness());
     }
+    let view = store.reader().view();
     let result = |planned: &crate::plan::PlannedResult| {
         let name = planned.spec.name.to_string();
         let of = progress.results.get(&name);
         ResultStatus {
             counters: of.map(|of| of.counters).unwrap_or_default(),
-            rows: crate::view::row_count(store, &name, &planned.query, planned.spec.emit),
+            rows: crate::view::row_count(&view, &name, &planned.query, planned.spec.emit),
             watermark: of.and_then(|of| of.watermark),
             name,
         }

@@ -89,7 +89,11 @@ fn misfit(plan: &Plan, result: &PlannedResult, stored: &Definition) -> Finding {
     let (name, pipeline) = (&result.spec.name, &plan.pipeline.name);
     let (place, what) = what_changed(plan, result, stored);
     let message = format!("{what}, and what is stored of `{name}` does not fit any more");
-    let hint = format!("give the result a new name, or start it over with `manade reset {pipeline} {name}`");
+    let mut hint = format!("give the result a new name, or start it over with `manade reset {pipeline} {name}`");
+    let tables = plan.pipeline.tables.iter().filter(|table| table.schema.is_none());
+    if tables.into_iter().any(|table| table.place == place) {
+        hint.push_str("; a table's types stay where its `schema` is written");
+    }
     Finding::error(place, message).with_hint(hint)
 }
 

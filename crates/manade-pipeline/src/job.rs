@@ -27,7 +27,9 @@ pub struct Done {
     pub number: u64,
     pub mark: Mark,
     pub after: Option<Position>,
+    /// What was known after this chunk, and this chunk itself, in bytes (file) or events (log).
     pub backlog: u64,
+    pub size: u64,
     pub lanes: Vec<DoneLane>,
     pub counts: bool,
     pub read: u64,

@@ -131,11 +131,12 @@ impl Stored {
         let main = progress.lanes.first();
         let lateness = progress.results.values().map(|of| of.lateness).next().unwrap_or_default();
         let dead = dead_letters::select(&self.store.reader(), &DeadLetterFilter::default());
+        let view = self.store.reader().view();
         let result = |(name, of): (&String, &ResultProgress)| ResultStatus {
             name: name.clone(),
             counters: of.counters,
             rows: match crate::plan::recompile(&of.definition) {
-                Ok(query) => crate::view::row_count(&self.store, name, &query, of.definition.emit),
+                Ok(query) => crate::view::row_count(&view, name, &query, of.definition.emit),
                 Err(_) => 0,
             },
             watermark: of.watermark,

@@ -1,5 +1,6 @@
 //! From a pipeline's file to what runs: schemas are settled, SQL is compiled, decoders are made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -46,24 +47,32 @@ pub struct Decoders {
     csv: Option<Decoder>,
 }
 
+/// Schemata that were inferred when a pipeline first ran: they hold for later runs.
+#[derive(Debug, Clone, Default)]
+pub struct Fixed {
+    pub events: Option<EventSchema>,
+    /// By table.
+    pub tables: BTreeMap<String, EventSchema>,
+}
+
 /// Compiles a pipeline. Reads its tables, and the first events where no schema is written and none was fixed before.
 /// The findings hold every problem; there is no plan where one of them is an error.
-pub fn plan(pipeline: &Pipeline, fixed: Option<&EventSchema>) -> (Option<Plan>, Vec<Finding>) {
+pub fn plan(pipeline: &Pipeline, fixed: &Fixed) -> (Option<Plan>, Vec<Finding>) {
     compile(pipeline, fixed, Unread::default())
 }
 
 /// What compiling shows to be wrong with a pipeline that has errors already, and does not follow from these.
-pub fn judge(draft: &Draft, fixed: Option<&EventSchema>) -> Vec<Finding> {
+pub fn judge(draft: &Draft, fixed: &Fixed) -> Vec<Finding> {
     compile(&draft.pipeline, fixed, draft.unread.clone()).1
 }
 
-fn compile(pipeline: &Pipeline, fixed: Option<&EventSchema>, mut unread: Unread) -> (Option<Plan>, Vec<Finding>) {
+fn compile(pipeline: &Pipeline, fixed: &Fixed, mut unread: Unread) -> (Option<Plan>, Vec<Finding>) {
     let mut findings = Vec::new();
-    let tables = tables::sources(&pipeline.tables, &mut findings);
+    let tables = tables::sources(&pipeline.tables, &fixed.tables, &mut findings);
     let is_read = |name: &str| tables.iter().any(|table| table.name == name);
     let names = pipeline.tables.iter().map(|table| table.name.to_string());
     unread.relations.extend(names.filter(|name| !is_read(name)));
-    let (schema, inferred) = match (&pipeline.events.schema, fixed) {
+    let (schema, inferred) = match (&pipeline.events.schema, &fixed.events) {
         (Some(schema), _) => (Some(schema.clone()), false),
         (None, Some(schema)) => (Some(schema.clone()), true),
         (None, None) if unread.relations.contains("events") => (None, true),

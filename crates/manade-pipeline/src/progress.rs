@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use manade_model::{Emit, EventSchema, Retain, Sink};
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Fixed;
 use crate::status::{PipelineCounters, ResultCounters};
 
 /// All that a restart needs to know beside tables.
@@ -25,6 +26,14 @@ pub struct Progress {
     /// The schema that was inferred at the first run.
     pub inferred: Option<EventSchema>,
     pub next_dead_letter: u64,
+}
+
+impl Progress {
+    /// Schemata that hold for what is stored.
+    pub fn fixed(&self) -> Fixed {
+        let tables = self.results.values().flat_map(|of| of.definition.tables.iter().cloned());
+        Fixed { events: self.inferred.clone(), tables: tables.collect() }
+    }
 }
 
 /// Results that have read the same events and so share a watermark.

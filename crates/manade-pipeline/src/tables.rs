@@ -1,5 +1,6 @@
 //! Reference tables: read whole, and again when their file changes.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -48,7 +49,12 @@ pub enum TableError {
 }
 
 /// Settles every table's schema and reads each once, so that errors show before anything runs.
-pub fn sources(tables: &[Table], findings: &mut Vec<Finding>) -> Vec<TableSource> {
+/// `fixed`: schemata of those without a written one, which hold as long as the file fits them.
+pub fn sources(
+    tables: &[Table],
+    fixed: &BTreeMap<String, EventSchema>,
+    findings: &mut Vec<Finding>,
+) -> Vec<TableSource> {
     let mut sources = Vec::new();
     for table in tables {
         let format = table.format.clone().unwrap_or_else(|| format_by_name(&table.path));
@@ -56,6 +62,11 @@ pub fn sources(tables: &[Table], findings: &mut Vec<Finding>) -> Vec<TableSource
             Ok((source, left_out)) => {
                 let note = |what| left_out_note(&source.path, table.place.clone(), what);
                 findings.extend(left_out.into_iter().map(note));
+                let fixed = fixed.get(&source.name).filter(|_| table.schema.is_none());
+                if let Some(before) = fixed.and_then(|fixed| as_before(&source, fixed)) {
+                    sources.push(before);
+                    continue;
+                }
                 match load(&source) {
                     Ok(_) => sources.push(source),
                     Err(e) => findings.push(Finding::error(table.place.clone(), e.to_string())),
@@ -69,6 +80,16 @@ pub fn sources(tables: &[Table], findings: &mut Vec<Finding>) -> Vec<TableSource
         }
     }
     sources
+}
+
+/// The table with the types that its columns had before, where they are others and the file can be read with them.
+fn as_before(source: &TableSource, fixed: &EventSchema) -> Option<TableSource> {
+    let mut before = source.clone();
+    for field in &mut before.schema.fields {
+        let same = fixed.fields.iter().find(|known| known.name.eq_ignore_ascii_case(&field.name));
+        *field = same.cloned().unwrap_or_else(|| field.clone());
+    }
+    (before.schema != source.schema && load(&before).is_ok()).then_some(before)
 }
 
 /// Of a column that a schema cannot have.

@@ -11,7 +11,7 @@ use arrow_row::{RowConverter, SortField};
 use datafusion::scalar::ScalarValue;
 use manade_model::{Emit, Sink};
 use manade_sql::{Groups, Query, RowReader, SqlError, Stage, StateTable};
-use manade_store::{ChangedKind, Reader, Snapshot, Store, View};
+use manade_store::{ChangedKind, Reader, Snapshot, View};
 use parking_lot::Mutex;
 
 use crate::collection::{
@@ -117,6 +117,11 @@ impl Collection for ResultCollection {
         freshness
     }
 
+    fn count(&self) -> u64 {
+        let emit = if self.shape.appends { Emit::Final } else { Emit::Updates };
+        row_count(&self.reader.view(), &self.info.name, &self.shape.query, emit)
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Rows>, ReadError> {
         Ok(Box::new(ResultRows { shape: Arc::clone(&self.shape), view: self.reader.view() }))
     }
@@ -171,13 +176,10 @@ impl ResultCollection {
 }
 
 /// How many rows a result's collection has now.
-pub fn row_count(store: &Store, name: &str, query: &Query, emit: Emit) -> u64 {
+pub fn row_count(view: &View, name: &str, query: &Query, emit: Emit) -> u64 {
     let appends = matches!(query.stage, Stage::Rows) || emit == Emit::Final;
-    if appends {
-        let ids = store.table(&rows_name(name)).map(manade_store::Table::row_ids).unwrap_or_default();
-        return ids.end - ids.start;
-    }
-    let rows = store.table(&state_name(name, 0)).map_or(0, manade_store::Table::live_rows);
+    let table = if appends { rows_name(name) } else { state_name(name, 0) };
+    let rows = view.snapshot(&table).map_or(0, |table| table.rows());
     match &query.stage {
         Stage::Groups(Groups { top: Some(top), .. }) => rows.min(top.limit as u64),
         _ => rows,

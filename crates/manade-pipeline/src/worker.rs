@@ -59,7 +59,7 @@ impl Worker {
             None => undecodable(&job.source.chunk),
         };
         let newest = decoded.times.iter().max().copied();
-        let bad = job.source.bad.len() as u64;
+        let (bad, size) = (job.source.bad.len() as u64, job.source.chunk.data.len() as u64);
         let before = self.sequencer.pass(job.number, &job.lanes, newest, decoded.rows.len() as u64)?;
         let letters =
             Letters { source: &job.source, decoded: &decoded, max_event: self.plan.pipeline.events.max_event };
@@ -89,6 +89,7 @@ impl Worker {
             mark: job.source.mark,
             after: job.source.after,
             backlog: job.source.backlog,
+            size,
             lanes,
             counts: job.counts,
             read: decoded.read + bad,

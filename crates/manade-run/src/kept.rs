@@ -1,9 +1,12 @@
 //! Collections of all pipelines that a data folder holds, of which several may have one name: a pipeline that was
 //! renamed has left its rows, and so has a result that moved to another pipeline.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use manade_pipeline::collection::Collection;
+use manade_pipeline::describe;
+use manade_store::DataFolder;
 
 use crate::control::ControlError;
 
@@ -11,7 +14,6 @@ use crate::control::ControlError;
 #[derive(Clone)]
 pub struct Kept {
     pub collection: Arc<dyn Collection>,
-    pub rows: u64,
     /// Its result is no longer in the platform, or was not when it last ran.
     pub removed: bool,
     /// Another collection is served under its name.
@@ -19,8 +21,8 @@ pub struct Kept {
 }
 
 impl Kept {
-    pub fn new(collection: Arc<dyn Collection>, rows: u64, removed: bool) -> Self {
-        Self { collection, rows, removed, left_over: false }
+    pub fn new(collection: Arc<dyn Collection>, removed: bool) -> Self {
+        Self { collection, removed, left_over: false }
     }
 }
 
@@ -56,4 +58,30 @@ pub fn holder(all: &[Kept], pipeline: Option<&str>, name: &str) -> Result<String
         [holder] => Ok(holder.clone()),
         _ => Err(ControlError::Ambiguous { pipelines: holders }),
     }
+}
+
+/// Copies a data folder, whose pipelines `copy` copies. Of a copy that fails nothing stays, so that it can be tried again.
+pub fn back_up(
+    folder: &DataFolder,
+    to: &Path,
+    copy: impl FnOnce() -> Result<(), ControlError>,
+) -> Result<(), ControlError> {
+    let is_new = !to.exists();
+    folder.backup_to(to).map_err(|e| ControlError::Refused(describe(&e)))?;
+    copy().inspect_err(|_| {
+        let cleared = if is_new { std::fs::remove_dir_all(to) } else { clear(to) };
+        if let Err(error) = cleared {
+            tracing::warn!(path = %to.display(), %error, "cannot remove the part of a backup");
+        }
+    })
+}
+
+/// A folder that was empty before.
+fn clear(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+    }
+    Ok(())
 }

@@ -94,13 +94,14 @@ impl Offline {
     }
 
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
-        self.folder.backup_to(to).map_err(|e| ControlError::Refused(describe(&e)))?;
-        for (name, stored) in &self.pipelines {
-            let to = to.join("pipelines").join(name);
-            let stored = opened(Some(stored.as_ref()))?;
-            stored.backup(&self.folder.pipeline(name), &to).map_err(ControlError::Failed)?;
-        }
-        Ok(())
+        kept::back_up(&self.folder, to, || {
+            for (name, stored) in &self.pipelines {
+                let to = to.join("pipelines").join(name);
+                let stored = opened(Some(stored.as_ref()))?;
+                stored.backup(&self.folder.pipeline(name), &to).map_err(ControlError::Failed)?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -116,12 +117,10 @@ pub fn open_stored(folder: &DataFolder, pipeline: &str) -> Result<Stored, StartE
 
 /// The collections of a pipeline that does not run.
 pub fn kept_by(stored: &Stored, pipeline: &str) -> Vec<Kept> {
-    let status = stored.status(pipeline);
     let kept = |collection: Arc<dyn Collection>| {
         let name = collection.info().name.clone();
-        let rows = status.results.iter().find(|result| result.name == name).map_or(0, |result| result.rows);
         let removed = stored.progress.results.get(&name).is_some_and(|of| of.removed);
-        Kept::new(collection, rows, removed)
+        Kept::new(collection, removed)
     };
     stored.collections(pipeline).into_iter().map(kept).collect()
 }

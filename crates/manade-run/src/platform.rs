@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
-use manade_model::{EventSchema, Finding, Name, Parsed, Pipeline, Place, Platform, PlatformFile, Severity};
-use manade_pipeline::plan::{Plan, judge, plan};
+use manade_model::{Finding, Name, Parsed, Pipeline, Place, Platform, PlatformFile, Severity};
+use manade_pipeline::plan::{Fixed, Plan, judge, plan};
 
 /// A platform that was read and compiled as far as it goes.
 pub struct Checked {
@@ -59,20 +59,20 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>, PlatformError> {
     Ok(found)
 }
 
-/// Reads, parses and compiles. `fixed` gives the schema that was inferred for a pipeline at its first run.
-pub fn check(path: &Path, fixed: impl Fn(&Name) -> Option<EventSchema>) -> Result<Checked, PlatformError> {
+/// Reads, parses and compiles. `fixed` gives what was inferred for a pipeline at its first run.
+pub fn check(path: &Path, fixed: impl Fn(&Name) -> Fixed) -> Result<Checked, PlatformError> {
     let (files, mut findings) = read_platform(path)?;
     let Parsed { platform, drafts, findings: more } = manade_model::parse(&files);
     findings.extend(more);
     let mut plans = Vec::new();
     for draft in &drafts {
         let name = &draft.pipeline.name;
-        let fixed = if name.is_stand_in() { None } else { fixed(name) };
-        findings.extend(judge(draft, fixed.as_ref()));
+        let fixed = if name.is_stand_in() { Fixed::default() } else { fixed(name) };
+        findings.extend(judge(draft, &fixed));
     }
     for pipeline in &platform.pipelines {
-        let fixed = pipeline.events.schema.is_none().then(|| fixed(&pipeline.name)).flatten();
-        let (made, more) = plan(pipeline, fixed.as_ref());
+        let infers = pipeline.events.schema.is_none() || pipeline.tables.iter().any(|table| table.schema.is_none());
+        let (made, more) = plan(pipeline, &infers.then(|| fixed(&pipeline.name)).unwrap_or_default());
         plans.extend(made);
         findings.extend(more);
     }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use manade_model::{EventSchema, Finding, Name, Severity};
+use manade_model::{Finding, Name, Severity};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
-use manade_pipeline::plan::Plan;
+use manade_pipeline::plan::{Fixed, Plan};
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, PipelineOptions, ReplayAnswer, Stored, describe};
 use manade_store::{AppendError, DataFolder, Memory, OpenError};
@@ -100,7 +100,7 @@ impl Running {
         // What is edited from here on is seen by the watcher.
         let mut stamp = stamp_of(&options.path);
         // Findings come first: a platform with errors leaves no data folder behind.
-        let checked = check(&options.path, |name| fixed_schema(&folder_path, name))?;
+        let checked = check(&options.path, |name| fixed_by(&folder_path, name))?;
         if checked.has_errors() {
             return Err(StartError::Findings(checked.findings));
         }
@@ -174,15 +174,7 @@ impl Running {
 
     /// Every stored collection, in order of name.
     pub fn kept(&self) -> Vec<Kept> {
-        let mut all = self.0.kept();
-        let statuses = self.pipelines();
-        for kept in &mut all {
-            let info = kept.collection.info();
-            let of_pipeline = statuses.iter().find(|status| status.name == info.pipeline);
-            let result = of_pipeline.and_then(|status| status.results.iter().find(|result| result.name == info.name));
-            kept.rows = result.map_or(kept.rows, |result| result.rows);
-        }
-        all
+        self.0.kept()
     }
 
     pub fn collection(&self, name: &str) -> Option<Arc<dyn Collection>> {
@@ -266,11 +258,12 @@ impl Running {
 
     /// Copies the data folder as of each pipeline's last commit.
     pub fn backup(&self, to: &Path) -> Result<(), ControlError> {
-        self.0.folder.backup_to(to).map_err(|e| ControlError::Refused(describe(&e)))?;
-        for slot in self.0.slots() {
-            slot.with(|pipeline| pipeline.backup(to.join("pipelines").join(pipeline.name())))?;
-        }
-        Ok(())
+        kept::back_up(&self.0.folder, to, || {
+            self.0
+                .slots()
+                .iter()
+                .try_for_each(|slot| slot.with(|pipeline| pipeline.backup(to.join("pipelines").join(pipeline.name()))))
+        })
     }
 
     /// Ends every pipeline: its batch is finished and committed. Its rows can be read until the last clone is gone.
@@ -298,13 +291,12 @@ impl Inner {
         self.shown.read().slots.values().cloned().collect()
     }
 
-    /// Every stored collection, in order of name; of pipelines that are in the platform without the number of rows.
     fn kept(&self) -> Vec<Kept> {
         let shown = self.shown.read();
         let of_slot = |slot: &Arc<Slot>| {
             let wanted: Vec<&str> = slot.plan().results.iter().map(|result| result.spec.name.as_str()).collect();
             let kept = |collection: &Arc<dyn Collection>| {
-                Kept::new(Arc::clone(collection), 0, !wanted.contains(&collection.info().name.as_str()))
+                Kept::new(Arc::clone(collection), !wanted.contains(&collection.info().name.as_str()))
             };
             slot.collections().iter().map(kept).collect::<Vec<_>>()
         };
@@ -377,7 +369,7 @@ impl Inner {
 
     /// Takes edited files in. Files with errors leave everything as it is.
     fn reload(&self) {
-        let fixed = |name: &Name| self.slot(name.as_str()).and_then(|slot| slot.inferred().cloned());
+        let fixed = |name: &Name| self.slot(name.as_str()).map(|slot| slot.fixed()).unwrap_or_default();
         let checked = match check(&self.options.path, fixed) {
             Ok(checked) => checked,
             Err(e) => {
@@ -534,14 +526,11 @@ pub fn ingest_error(error: AppendError) -> IngestError {
     }
 }
 
-/// The schema that was inferred at a pipeline's first run, as its store has it.
-fn fixed_schema(data: &Path, name: &Name) -> Option<EventSchema> {
-    let folder = DataFolder::open_read_only(data).ok()?;
-    folder
-        .pipeline(name.as_str())
-        .exists()
-        .then(|| open_stored(&folder, name.as_str()).ok()?.progress.inferred)
-        .flatten()
+/// What was inferred at a pipeline's first run, as its store has it.
+fn fixed_by(data: &Path, name: &Name) -> Fixed {
+    let stored = DataFolder::open_read_only(data).ok().filter(|folder| folder.pipeline(name.as_str()).exists());
+    let stored = stored.and_then(|folder| open_stored(&folder, name.as_str()).ok());
+    stored.map(|stored| stored.progress.fixed()).unwrap_or_default()
 }
 
 /// Changes when any file of the platform does.

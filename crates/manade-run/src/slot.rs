@@ -6,7 +6,7 @@ use std::sync::Arc;
 use manade_events::ingest::{Accepted, AcceptedFormat};
 use manade_model::{EventSchema, Finding, SparkType};
 use manade_pipeline::collection::Collection;
-use manade_pipeline::plan::Plan;
+use manade_pipeline::plan::{Fixed, Plan};
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, Stored};
 use manade_store::{Entry, IdempotencyKey, Ticket, system_clock};
@@ -68,6 +68,12 @@ impl Slot {
         let pipeline = &self.plan.pipeline;
         let schema = pipeline.events.schema.as_ref().filter(|_| self.takes_events())?.clone();
         Some(IngestInfo { pipeline: pipeline.name.to_string(), schema })
+    }
+
+    /// What was inferred, which holds for an edited plan too.
+    pub fn fixed(&self) -> Fixed {
+        let tables = self.plan.tables.iter().map(|table| (table.name.clone(), table.schema.clone()));
+        Fixed { events: self.inferred().cloned(), tables: tables.collect() }
     }
 
     /// The schema that was found in the first events.

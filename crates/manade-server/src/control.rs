@@ -196,7 +196,8 @@ async fn blocking<T: Send + 'static>(
         }
         ControlError::Refused(reason) => Problem::plain(StatusCode::CONFLICT, reason),
         ControlError::Unavailable(reason) => {
-            Problem::busy(format!("the pipeline \"{name}\" cannot be asked now"), RETRY).with_details(reason)
+            let what = if name.is_empty() { "a pipeline".to_owned() } else { format!("the pipeline \"{name}\"") };
+            Problem::busy(format!("{what} cannot be asked now"), RETRY).with_details(reason)
         }
         ControlError::Failed(reason) => {
             tracing::error!(pipeline = %name, %reason, "a control call failed");

@@ -59,7 +59,7 @@ fn describe(kept: &Kept) -> Value {
         "key": info.key,
         "index": info.index,
         "columns": columns,
-        "rows": kept.rows,
+        "rows": kept.collection.count(),
         "commit": freshness.commit,
         "watermark": freshness.watermark.map(values::timestamp),
         "newest": freshness.newest.map(values::timestamp),

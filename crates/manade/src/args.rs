@@ -1,6 +1,6 @@
 //! What may be written on the command line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub struct Up {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Address of the HTTP server [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Allow an address that other machines can reach: there is no TLS and no login yet
     #[arg(long)]
@@ -434,6 +434,16 @@ pub struct Openapi {
 #[derive(Debug, Args)]
 pub struct Completions {
     pub shell: Shell,
+}
+
+/// `HOST:PORT`; a port alone is one of this machine.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    let text = if port.parse::<u16>().is_ok() { format!("127.0.0.1:{port}") } else { text.to_owned() };
+    let found: Vec<SocketAddr> =
+        text.to_socket_addrs().map_err(|_| "write HOST:PORT, like 127.0.0.1:9000".to_owned())?.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("{text} has no address"))
 }
 
 fn size(text: &str) -> Result<u64, String> {

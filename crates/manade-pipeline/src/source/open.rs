@@ -33,6 +33,8 @@ pub struct OpenFile {
     carry: Vec<u8>,
     offset: u64,
     tail: Print,
+    /// What was met behind the bytes that were read.
+    damage: Option<io::Error>,
 }
 
 /// Records of one file, in a row.
@@ -57,7 +59,15 @@ impl OpenFile {
         let mut input = Input::of(file, path)?;
         input.skip_to(offset)?;
         let framer = Framer::resume(format, max_event, state);
-        Ok(Self { input, framer, format: record_format(format), carry: Vec::new(), offset, tail: Print::default() })
+        Ok(Self {
+            input,
+            framer,
+            format: record_format(format),
+            carry: Vec::new(),
+            offset,
+            tail: Print::default(),
+            damage: None,
+        })
     }
 
     /// Where the next record begins, in unpacked bytes.
@@ -85,12 +95,13 @@ impl OpenFile {
         loop {
             let wanted = CHUNK as u64;
             let end = self.fill(&mut bytes, wanted)? < wanted;
-            let cut = self.framer.cut(&bytes, end && last == Last::Take);
+            let cut = self.framer.cut(&bytes, end && last == Last::Take && self.damage.is_none());
             if cut.consumed > 0 {
                 return Ok(Some(self.piece(bytes, cut)));
             }
             if end {
-                return Ok(self.last(bytes, last));
+                let piece = self.last(bytes, last);
+                return self.damage.take_if(|_| piece.is_none()).map_or(Ok(piece), Err);
             }
         }
     }
@@ -108,11 +119,20 @@ impl OpenFile {
         Ok((cut.consumed > 0).then(|| self.piece(bytes, cut)))
     }
 
-    /// Reads up to `wanted` bytes more. A packed file that ends in the middle may be still in writing.
+    /// Reads up to `wanted` bytes more. A packed file that ends in the middle may be still in writing; what stands before
+    /// damage is read before that is told.
     fn fill(&mut self, bytes: &mut Vec<u8>, wanted: u64) -> io::Result<u64> {
+        if let Some(damage) = self.damage.take() {
+            return Err(damage);
+        }
+        let before = bytes.len();
         match self.input.by_ref().take(wanted).read_to_end(bytes) {
             Ok(got) => Ok(got as u64),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.input.is_packed() => Ok(0),
+            Err(e) if self.input.is_packed() && bytes.len() > before => {
+                self.damage = Some(e);
+                Ok((bytes.len() - before) as u64)
+            }
             Err(e) => Err(e),
         }
     }

@@ -362,6 +362,32 @@ fn a_folder_that_vanishes() {
     );
 }
 
+/// All that can be unpacked before the damage is read; the rest is one dead letter.
+#[test]
+fn what_stands_before_damage_is_read() {
+    let junk: [(&str, fn(Vec<u8>) -> Vec<u8>); 3] = [
+        ("zeros behind it", |packed| [packed, vec![0; 600]].concat()),
+        ("text behind it", |packed| [packed, b"no member".to_vec()].concat()),
+        ("another checksum", |mut packed| {
+            let at = packed.len() - 6;
+            packed[at] ^= 1;
+            packed
+        }),
+    ];
+    for (what, damage) in junk {
+        let mut rig = Rig::new(SPEC);
+        append(&rig.path("in").join("a.ndjson.gz"), &damage(gzip(&lines(0..1000))));
+        rig.start();
+        rig.until(what, |status| status.counters.dead == 1);
+        assert_eq!(rig.rows("all").len(), 1000, "{what}");
+        rig.stop();
+        rig.start();
+        put(&rig.path("in").join("b.ndjson"), &lines(1000..1010));
+        rig.until(what, |_| rig.rows("all").len() == 1010);
+        assert_eq!(rig.status().counters.dead, 1, "{what}");
+    }
+}
+
 /// What cannot be unpacked is one dead letter, and no reason not to read the others.
 #[test]
 fn a_packed_file_that_is_damaged() {

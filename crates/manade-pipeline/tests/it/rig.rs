@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use manade_model::{EventSchema, Finding, PlatformFile, parse};
+use manade_model::{Finding, PlatformFile, parse};
 use manade_pipeline::collection::{CollectionKind, ScanRequest};
-use manade_pipeline::plan::{Plan, plan};
+use manade_pipeline::plan::{Fixed, Plan, plan};
 use manade_pipeline::status::{PipelineState, PipelineStatus};
 use manade_pipeline::{Pipeline, PipelineOptions, values};
 use manade_store::Memory;
@@ -22,7 +22,6 @@ pub struct Rig {
     pub spec: String,
     pub options: PipelineOptions,
     pipeline: Option<Pipeline>,
-    fixed: Option<EventSchema>,
     backups: usize,
 }
 
@@ -33,7 +32,7 @@ impl Rig {
         fs::create_dir(dir.path().join("in")).unwrap();
         let options = PipelineOptions { workers: 2, memory: Memory::unbounded(), once: false, max_backlog: u64::MAX };
         let data = dir.path().join("data");
-        Self { dir, data, spec: spec.to_owned(), options, pipeline: None, fixed: None, backups: 0 }
+        Self { dir, data, spec: spec.to_owned(), options, pipeline: None, backups: 0 }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -51,7 +50,7 @@ impl Rig {
         let show = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let pipeline =
             parsed.platform.pipelines.first().unwrap_or_else(|| panic!("{}\n{text}", show(&parsed.findings)));
-        let (made, findings) = plan(pipeline, self.fixed.as_ref());
+        let (made, findings) = plan(pipeline, &Fixed::default());
         made.unwrap_or_else(|| panic!("{}\n{text}", show(&findings)))
     }
 

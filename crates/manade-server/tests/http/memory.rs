@@ -127,6 +127,10 @@ impl Collection for Memory {
         Freshness { commit, watermark: Some(978_307_200_000_000), newest: Some(978_307_800_500_000) }
     }
 
+    fn count(&self) -> u64 {
+        self.state.lock().unwrap().rows.num_rows() as u64
+    }
+
     fn snapshot(&self) -> Result<Box<dyn Rows>, ReadError> {
         let state = self.state.lock().unwrap();
         Ok(Box::new(MemoryRows { commit: state.commit, rows: state.rows.clone() }))
@@ -288,13 +292,7 @@ impl Backend for Platform {
     }
 
     fn kept(&self) -> Vec<Kept> {
-        let results: Vec<_> = self.pipelines().into_iter().flat_map(|pipeline| pipeline.results).collect();
-        let kept = |collection: Arc<dyn Collection>| {
-            let name = collection.info().name.clone();
-            let rows = results.iter().find(|result| result.name == name).map_or(0, |result| result.rows);
-            Kept::new(collection, rows, false)
-        };
-        self.collections().into_iter().map(kept).collect()
+        self.collections().into_iter().map(|collection| Kept::new(collection, false)).collect()
     }
 
     fn drop_collection(&self, _: Option<&str>, name: &str) -> Result<(), ControlError> {

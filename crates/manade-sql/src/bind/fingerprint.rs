@@ -8,8 +8,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
@@ -33,7 +33,12 @@ pub fn fingerprint(bound: &Bound, input: &Input, limit: Option<usize>) -> Result
     let _ = writeln!(text, "from {input:?}");
     let read = Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]);
     let below = read.optimize(grouping.below.clone(), &OptimizerContext::new(), |_, _| {})?;
-    let _ = writeln!(text, "{}", untyped(below)?.display_indent());
+    for line in untyped(below)?.display_indent().to_string().lines() {
+        // Which columns are read is seen where they are used; their order means nothing.
+        let line = if line.contains("TableScan: ") { line.split(" projection=").next().unwrap_or(line) } else { line };
+        let _ = writeln!(text, "{line}");
+    }
+    details(&grouping.below, &mut text)?;
     for key in &grouping.keys {
         let _ = writeln!(text, "key {:?} {}", key.role, spark_name(&key.data_type));
     }
@@ -112,10 +117,60 @@ fn untyped_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 Transformed::no(Expr::Cast(Cast { expr, field }))
             }
         }
-        Expr::Literal(value, metadata) if value.data_type().is_integer() => match value.cast_to(&DataType::Int64) {
-            Ok(value @ ScalarValue::Int64(_)) => Transformed::yes(Expr::Literal(value, metadata)),
-            _ => Transformed::no(Expr::Literal(value, metadata)),
+        Expr::Literal(value, metadata) if is_number(&value.data_type()) => match plain_number(&value) {
+            Some(plain) => Transformed::yes(Expr::Literal(plain, metadata)),
+            None => Transformed::no(Expr::Literal(value, metadata)),
         },
         other => Transformed::no(other),
     })
+}
+
+/// A number whatever its type: a bigint, or a double where that is as near.
+fn plain_number(value: &ScalarValue) -> Option<ScalarValue> {
+    let bigint = value.cast_to(&DataType::Int64).ok()?;
+    if bigint.cast_to(&value.data_type()).is_ok_and(|back| back == *value) {
+        return Some(bigint);
+    }
+    // The shortest digits of a float are those that were written.
+    let text = value.cast_to(&DataType::Utf8).ok()?;
+    text.cast_to(&DataType::Float64).ok()
+}
+
+/// What plans do not show: which rows an empty list gives, and types of numbers where values of other types are made of
+/// them, as a text is.
+fn details(plan: &LogicalPlan, text: &mut String) -> Result<()> {
+    plan.apply(|node| {
+        match node {
+            LogicalPlan::Unnest(unnest) => _ = writeln!(text, "unnest {:?}", unnest.options.null_handling),
+            LogicalPlan::Projection(projection) => {
+                let schema = projection.input.schema();
+                for expr in &projection.expr {
+                    let types = types_within(expr, schema)?;
+                    if !types.is_empty() {
+                        let _ = writeln!(text, "made of {}", types.join(", "));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+/// Types of the numbers that an expression makes something else of.
+fn types_within(expr: &Expr, schema: &DFSchema) -> Result<Vec<String>> {
+    let expr = expr.clone().unalias();
+    let made = expr.get_type(schema)?;
+    let hashes = expr
+        .exists(|part| Ok(matches!(part, Expr::ScalarFunction(call) if ["hash", "xxhash64"].contains(&call.name()))))?;
+    if matches!(expr, Expr::Column(_)) || (is_number(&made) || made == DataType::Boolean) && !hashes {
+        return Ok(Vec::new());
+    }
+    let columns = expr.column_refs().into_iter().map(|column| schema.field_from_column(column));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let numbers = columns.iter().map(|field| field.data_type()).filter(|t| is_number(t));
+    let mut types: Vec<String> = numbers.map(spark_name).collect();
+    types.sort();
+    Ok(types)
 }

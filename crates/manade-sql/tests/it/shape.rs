@@ -50,6 +50,9 @@ fn state_fits_where_only_what_stands_above_it_changes() {
     ] {
         assert_ne!(print(other), one, "{other}");
     }
+    let exploded =
+        |view: &str| print(&format!("SELECT t, count(*) AS n FROM events LATERAL VIEW {view}(tags) x AS t GROUP BY t"));
+    assert_ne!(exploded("explode"), exploded("OUTER explode"), "an empty list gives a row");
 }
 
 /// Of a column of the events, or of a table, that becomes wider: what is computed is the same, unless each value is looked
@@ -72,6 +75,9 @@ fn a_wider_schema_computes_the_same() {
         (true, "SELECT origin, max(delay) AS n, max_by(destination, delay) AS d FROM events GROUP BY origin"),
         (true, "SELECT origin, percentile_approx(delay, 0.5) AS n FROM events GROUP BY origin"),
         (true, "SELECT date, delay FROM events"),
+        (true, "SELECT origin, count_if(delay > 5.5) AS n, max(coalesce(delay, 0)) AS m FROM events GROUP BY origin"),
+        (false, "SELECT cast(delay AS string) AS d, count(*) AS n FROM events GROUP BY 1"),
+        (false, "SELECT hash(delay) AS h, count(*) AS n FROM events GROUP BY 1"),
         (false, "SELECT delay, count(*) AS n FROM events GROUP BY delay"),
         (false, "SELECT origin, approx_count_distinct(delay) AS n FROM events GROUP BY origin"),
     ] {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use manade_functions::spark_name;
-use manade_model::{Emit, EventSchema, Source};
-use manade_pipeline::plan::{Plan, PlannedResult};
+use manade_model::{Emit, EventSchema, Name, Source};
+use manade_pipeline::plan::{Fixed, Plan, PlannedResult};
 use manade_run::inferred_schema;
 
 use super::{data_folder, platform_failure, report_findings};
@@ -19,7 +19,8 @@ pub use yaml::plain_or_quoted;
 
 pub fn run(args: &Check) -> Result<Outcome, Failure> {
     let data = data_folder(&args.path, args.data.as_deref());
-    let checked = manade_run::check(&args.path, |name| inferred_schema(&data, name)).map_err(platform_failure)?;
+    let fixed = |name: &Name| Fixed { events: inferred_schema(&data, name), ..Fixed::default() };
+    let checked = manade_run::check(&args.path, fixed).map_err(platform_failure)?;
     if report_findings(&checked.findings)? == Outcome::Failed {
         return Ok(Outcome::Failed);
     }

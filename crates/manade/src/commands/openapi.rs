@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use manade_model::Source;
-use manade_pipeline::plan::Plan;
+use manade_pipeline::plan::{Fixed, Plan};
 use manade_server::IngestInfo;
 
 use super::{platform_failure, report_findings};
@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::say;
 
 pub fn run(args: &Openapi) -> Result<Outcome, Failure> {
-    let checked = manade_run::check(&args.path, |_| None).map_err(platform_failure)?;
+    let checked = manade_run::check(&args.path, |_| Fixed::default()).map_err(platform_failure)?;
     if checked.has_errors() {
         return report_findings(&checked.findings);
     }

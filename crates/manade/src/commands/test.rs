@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use manade_pipeline::plan::Fixed;
 use manade_run::testing::{self, TestOutcome};
 
 use super::{platform_failure, report_findings};
@@ -12,7 +13,7 @@ use crate::output::{counted, note, say};
 
 pub fn run(args: &Test) -> Result<Outcome, Failure> {
     let began = Instant::now();
-    let mut checked = manade_run::check(&args.path, |_| None).map_err(platform_failure)?;
+    let mut checked = manade_run::check(&args.path, |_| Fixed::default()).map_err(platform_failure)?;
     if checked.has_errors() {
         return report_findings(&checked.findings);
     }

@@ -269,6 +269,24 @@ fn a_column_may_become_wider() {
     up("exit: 1");
 }
 
+/// A table without a schema keeps the types that it had first, as long as its file fits them.
+#[test]
+fn a_table_keeps_its_types() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"k\":1}\n");
+    let spec = "  source: { file: { path: e.ndjson } }
+  events: { schema: 'k int' }
+  tables: [{ name: t, file: { path: t.csv } }]
+  results: [{ name: r, sql: \"SELECT n, count(*) AS c FROM events JOIN t USING (k) GROUP BY n\" }]
+";
+    for (row, expect) in [("1,5000000000", "exit: 0"), ("1,9", "exit: 0"), ("1,", "exit: 0"), ("1,1.5", "exit: 1")] {
+        place.write("t.csv", &format!("k,n\n{row}\n"));
+        told(&place, spec);
+        let shown = place.run(&["up", "--once"]);
+        assert!(shown.starts_with(expect), "{row}: {shown}");
+    }
+}
+
 #[test]
 fn a_platform_that_is_not_there_is_an_error() {
     assert_snapshot!(Place::empty().run(&["check", "nowhere"]));

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Component, Path, PathBuf};
 
 use manade_model::Name;
+use manade_pipeline::plan::Fixed;
 
 use super::report_findings;
 use crate::args::Init;
@@ -45,7 +46,7 @@ pub fn run(args: &Init) -> Result<Outcome, Failure> {
     for what in sample.iter().flat_map(|sample| &sample.left_out) {
         note(&format!("note: {what}\n"))?;
     }
-    let checked = manade_run::check(&args.dir, |_| None).map_err(super::platform_failure)?;
+    let checked = manade_run::check(&args.dir, |_| Fixed::default()).map_err(super::platform_failure)?;
     if checked.has_errors() {
         say(&format!("{} written, but the platform has errors:\n", path.display()))?;
         return report_findings(&checked.findings);
