@@ -67,6 +67,7 @@ impl Binder<'_> {
         if !manade_functions::is_function(&name) && !self.is_volatile(&name) {
             return Err(self.unknown_function(&name, at));
         }
+        self.check_nulls(&name, function, at)?;
         if self.is_aggregate(&name) {
             return self.aggregate(cx, &name, function, at);
         }
