@@ -100,6 +100,20 @@ const REFUSED: &[&str] = &[
      percentile_cont(DISTINCT 0.5) WITHIN GROUP (ORDER BY delay) AS d FROM events GROUP BY origin",
     "SELECT sum(delay) IGNORE NULLS AS a, max_by(origin, delay) IGNORE NULLS AS b FROM events GROUP BY origin",
     "SELECT upper(origin) IGNORE NULLS FROM events",
+    "SELECT x FROM events LEFT JOIN UNNEST(tags) AS t(x) ON true",
+    "SELECT x FROM events JOIN UNNEST(tags) AS t(x) ON x = origin",
+    "SELECT x FROM events RIGHT JOIN LATERAL explode(tags) AS t(x) ON true",
+    "SELECT origin FROM events LEFT SEMI JOIN UNNEST(tags) AS t(x) ON x = origin",
+    "SELECT origin FROM events JOIN UNNEST(tags) AS t(x) USING (origin)",
+    "SELECT * FROM events PIVOT (sum(delay) FOR origin IN ('JFK', 'LAX'))",
+    "SELECT * FROM events UNPIVOT (value FOR name IN (delay, distance))",
+    "SELECT * FROM events, LATERAL (SELECT delay + 1 AS more)",
+    "SELECT * FROM range(10)",
+    "SELECT * FROM events, range(10)",
+    "SELECT DISTINCT ON (origin) origin, delay FROM events",
+    "SELECT origin FROM events SORT BY origin",
+    "SELECT origin INTO other FROM events",
+    "SELECT CASE END FROM events",
 ];
 
 #[test]
