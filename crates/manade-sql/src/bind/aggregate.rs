@@ -432,7 +432,7 @@ fn null_treatment(function: &Function) -> Option<NullTreatment> {
 }
 
 /// The value of an expression of literals.
-fn constant(expr: &Expr) -> Option<ScalarValue> {
+pub fn constant(expr: &Expr) -> Option<ScalarValue> {
     if let Expr::Literal(value, _) = expr {
         return Some(value.clone());
     }
