@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Timelik
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use manade_events::datetime::Pattern;
 
-use crate::cast::{cast_column, days_of, parse_decimal, show_timestamp, zone_offset};
+use crate::cast::{cast_column, days_of, long_zone, parse_decimal, show_timestamp, zone_offset};
 use crate::columns::{At, dates, doubles, ints, longs, numbers, strings, texts, times, written};
 use crate::function::Arg::{Bool, Date, Int, Long, Text, Time};
 use crate::function::{Function, Returns};
@@ -23,6 +23,7 @@ const INT: Returns = Returns::Is(|| DataType::Int32);
 const LONG: Returns = Returns::Is(|| DataType::Int64);
 const TEXT: Returns = Returns::Is(|| DataType::Utf8View);
 const TIME: Returns = Returns::Is(timestamp);
+const AT_ZONE: Returns = Returns::Constants(at_zone);
 const PATTERNS: &str = "patterns are those of docs/: Spark's letters without localised forms";
 
 macro_rules! of_date {
@@ -250,7 +251,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         numbers::<Date32Type>(y.len(), t, |i| date_of(y.at(i)?, m.at(i)?, d.at(i)?).map(days_of))
     })
     .doc("make_date(year, month, day)", "A date; null if there is no such day."),
-    Function::by("make_timestamp", make_args, TIME, make_timestamp)
+    Function::by("make_timestamp", make_args, Returns::Constants(made), make_timestamp)
         .aliases(&["make_timestamp_ltz", "try_make_timestamp"])
         .doc(
             "make_timestamp(year, month, day, hour, minute, seconds[, zone])",
@@ -282,11 +283,11 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     })
     .doc("timestampdiff(unit, start, end)", "Whole units from start to end.")
     .differs("as a function, the unit is a text"),
-    Function::new("from_utc_timestamp", &[Time, Text], TIME, |args, t| zoned(args, t, true))
+    Function::new("from_utc_timestamp", &[Time, Text], AT_ZONE, |args, t| zoned(args, t, true))
         .doc("from_utc_timestamp(timestamp, zone)", "What the clock of a zone shows, as a timestamp."),
-    Function::new("to_utc_timestamp", &[Time, Text], TIME, |args, t| zoned(args, t, false))
+    Function::new("to_utc_timestamp", &[Time, Text], AT_ZONE, |args, t| zoned(args, t, false))
         .doc("to_utc_timestamp(timestamp, zone)", "The timestamp at which the clock of a zone shows this."),
-    Function::by("convert_timezone", convert_args, Returns::Is(timestamp_ntz), |args, t| {
+    Function::by("convert_timezone", convert_args, Returns::Constants(converted), |args, t| {
         let (zones, times) = (&args[..args.len() - 1], times(&args[args.len() - 1]));
         numbers::<TimestampMicrosecondType>(times.len(), t, |i| {
             let (time, zone) = (times.at(i)?, |n: usize| strings(&zones[n]).at(i));
@@ -493,6 +494,30 @@ fn convert_args(given: &[DataType]) -> Result<Vec<DataType>> {
     given[..given.len() - 1].iter().map(|t| Text.coerce(t, "convert_timezone")).chain(time).collect()
 }
 
+fn at_zone(_: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    check_zones(&constants[1..])?;
+    Ok(timestamp())
+}
+
+fn converted(_: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    check_zones(&constants[..constants.len() - 1])?;
+    Ok(timestamp_ntz())
+}
+
+fn made(_: &[DataType], constants: &[Option<&ScalarValue>]) -> Result<DataType> {
+    check_zones(&constants[6..])?;
+    Ok(timestamp())
+}
+
+/// Zones that the query names must be known; of those in events the unknown ones make nulls.
+fn check_zones(constants: &[Option<&ScalarValue>]) -> Result<()> {
+    let mut zones = constants.iter().filter_map(|constant| (*constant)?.try_as_str().flatten());
+    match zones.find(|zone| zone_offset(zone, 0).is_none()) {
+        Some(zone) => plan_err!("there is no time zone {zone}"),
+        None => Ok(()),
+    }
+}
+
 fn make_args(given: &[DataType]) -> Result<Vec<DataType>> {
     if !(6..=7).contains(&given.len()) {
         return plan_err!("year, month, day, hour, minute and seconds are needed, not {} arguments", given.len());
@@ -525,6 +550,7 @@ fn make_timestamp(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
 /// Seconds that the clock of a zone is ahead at a moment in UTC.
 fn offset_at(zone: &str, utc: i64) -> Option<i64> {
     use chrono::{Offset, TimeZone};
+    let zone = long_zone(zone);
     let region: Option<arrow::array::timezone::Tz> = if zone.contains('/') { zone.parse().ok() } else { None };
     match region {
         Some(region) => Some(region.offset_from_utc_datetime(&clock(utc)?).fix().local_minus_utc().into()),

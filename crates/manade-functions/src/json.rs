@@ -392,8 +392,13 @@ fn column(values: &[Option<&Value>], schema: &SparkType, formats: &Formats) -> R
         SparkType::Float => numbers::<Float32Type>(rows, &t, |i| double(i).map(|v| v as f32)),
         SparkType::Double => numbers::<Float64Type>(rows, &t, double),
         SparkType::Decimal { precision, scale } => numbers::<Decimal128Type>(rows, &t, |i| {
-            let Value::Number(number) = values[i]? else { return None };
-            parse_decimal(&number.to_string(), *precision, *scale as i8)
+            let digits = match values[i]? {
+                Value::Number(number) => number.to_string(),
+                // As Spark reads it: without commas, and with no space around.
+                Value::String(text) if !text.contains(|c: char| c <= ' ' || c.is_whitespace()) => text.replace(',', ""),
+                _ => return None,
+            };
+            parse_decimal(&digits, *precision, *scale as i8)
         }),
         SparkType::String => Ok(text_column(values)),
         SparkType::Binary => {

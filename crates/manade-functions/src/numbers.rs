@@ -92,8 +92,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     Function::by("try_multiply", same_numbers, Returns::Like(0), |a, t| arithmetic(a, t, Op::Multiply))
         .doc("try_multiply(a, b)", "a * b; null on overflow."),
     Function::new("try_divide", &[Double, Double], DOUBLE, |a, t| pairs(a, t, |x, y| (y != 0.0).then(|| x / y)))
-        .doc("try_divide(a, b)", "a / b; null if b is 0.")
-        .differs("always a double, of decimals too"),
+        .doc("try_divide(a, b)", "a / b; null if b is 0."),
     Function::new("abs", &[Number], Returns::Like(0), abs).doc("abs(x)", "x without its sign."),
     Function::new("negative", &[Number], Returns::Like(0), negative).doc("negative(x)", "-x."),
     Function::new("positive", &[Number], Returns::Like(0), |a, _| Ok(Arc::clone(&a[0]))).doc("positive(x)", "x."),

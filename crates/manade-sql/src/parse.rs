@@ -24,11 +24,14 @@ const MOST_TOKENS: usize = 20_000;
 /// One query, and nothing else.
 pub fn parse(text: &str) -> Result<Query, Problem> {
     let tokens = tokens(text)?;
-    let mut statements = Parser::new(&Spark)
-        .with_recursion_limit(DEEPEST)
-        .with_tokens_with_locations(tokens)
-        .parse_statements()
-        .map_err(|error| problem(&error, text))?;
+    let mut parser = Parser::new(&Spark).with_recursion_limit(DEEPEST).with_tokens_with_locations(tokens);
+    let mut statements = parser.parse_statements().map_err(|error| problem(&error, text))?;
+    // sqlparser takes the END of a block of statements for the end of the text.
+    let rest = parser.peek_token();
+    if rest.token != Token::EOF {
+        return Err(Problem::new(rest.span.start, format!("expected the end of the query, found `{}`", rest.token))
+            .hint("END closes CASE WHEN condition THEN value ELSE other"));
+    }
     if statements.len() > 1 {
         return Err(Problem::new(START, format!("{} statements in one result", statements.len()))
             .hint("write one SELECT a result"));

@@ -38,6 +38,9 @@ SELECT origin, count(*) FILTER (WHERE delay > 15) AS late, sum(delay) FILTER (WH
 -- query: distinct_aggregates
 SELECT origin, count(DISTINCT destination) AS destinations, count(DISTINCT destination, distance) AS routes, sum(DISTINCT distance) AS miles, avg(DISTINCT distance) AS mean_miles, count(*) AS flights FROM events GROUP BY origin;
 
+-- query: distinct_percentiles
+SELECT origin, median(DISTINCT delay) AS median, median(delay) AS median_of_all, percentile(DISTINCT delay, 0.9) AS p90, percentile(DISTINCT distance, array(0.25, 0.75)) AS quartiles FROM events GROUP BY origin;
+
 -- query: distinct_without_group
 SELECT count(DISTINCT origin) AS origins, count(DISTINCT origin, destination) AS routes, count(DISTINCT CASE WHEN delay > 120 THEN origin END) AS troubled FROM events;
 

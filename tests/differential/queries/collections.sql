@@ -75,6 +75,9 @@ SELECT id, stack(2, 'n', n, 'small', CAST(small AS INT)) AS (what, value) FROM e
 -- query: lateral_view
 SELECT id, tag, n FROM events LATERAL VIEW explode(tags) t AS tag WHERE tag <> 'red';
 
+-- query: join_lateral
+SELECT id, tag FROM events JOIN LATERAL explode(tags) AS t(tag) ON true WHERE tag <> 'red';
+
 -- query: lateral_view_outer
 SELECT id, place, num FROM events LATERAL VIEW OUTER posexplode(nums) t AS place, num;
 

@@ -6,6 +6,9 @@ SELECT id, get_json_object(doc, '$.a') AS a, get_json_object(doc, '$.b.c[0]') AS
 -- query: from_json
 SELECT id, from_json(doc, 'a INT, g BOOLEAN, f DOUBLE, day DATE') AS parsed, from_json(doc, 'b STRUCT<c: ARRAY<STRING>>').b.c AS texts, from_json('[1, 2, null]', 'ARRAY<INT>') AS array, from_json('{"x": 1}', 'MAP<STRING, INT>') AS map FROM events;
 
+-- query: from_json_decimals
+SELECT id, from_json('{"a":"19.99","b":"1,234.567","c":" 1","d":"1e2","e":"x","f":"1234.5"}', 'a DECIMAL(5,2), b DECIMAL(8,2), c DECIMAL(5,2), d DECIMAL(5,2), e DECIMAL(5,2), f DECIMAL(5,2)') AS parsed FROM events WHERE id < 3;
+
 -- query: from_json_then
 SELECT parsed.a AS a, count(*) AS events, sum(parsed.f) AS total FROM (SELECT from_json(doc, 'a INT, f DOUBLE') AS parsed FROM events) AS p GROUP BY parsed.a;
 

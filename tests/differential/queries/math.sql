@@ -36,6 +36,9 @@ SELECT id, n & 255 AS low, n | 1 AS odd, n ^ 3 AS x, ~n AS inverted, shiftleft(n
 -- query: lenient_arithmetic
 SELECT id, try_add(n, 1) AS add, try_subtract(n, 10) AS sub, try_multiply(n, 1000) AS mul, try_divide(n, small) AS div, try_mod(n, small) AS mod FROM events;
 
+-- query: lenient_decimals
+SELECT id, try_add(amount, amount) AS add, try_subtract(amount, rate) AS sub, try_multiply(amount, amount) AS mul, try_divide(amount, 7) AS div, try_add(amount, n) AS add_int, try_multiply(amount, 3) AS mul_int, try_mod(amount, 7) AS try_mod, mod(amount, rate) AS mod, pmod(amount, 7) AS pmod, pmod(-amount, 2.5) AS pmod_negative FROM events;
+
 -- query: not_a_number
 SELECT id, isnan(sqrt(d)) AS isnan, nanvl(sqrt(d), -1) AS nanvl, CAST('NaN' AS DOUBLE) > 1e300 AS largest, CAST('Infinity' AS DOUBLE) AS infinite, ln(0) AS none, d / 0 AS nothing FROM events WHERE d IS NOT NULL;
 

@@ -33,6 +33,9 @@ SELECT id, at + INTERVAL '90' MINUTE AS later, at - INTERVAL 2 DAYS AS earlier, 
 -- query: zones
 SELECT id, current_timezone() AS zone, from_utc_timestamp(at, 'Europe/Paris') AS paris, to_utc_timestamp(at, 'America/New_York') AS from_new_york, from_utc_timestamp(wall, 'Asia/Tokyo') AS tokyo, convert_timezone('UTC', 'Europe/Paris', wall) AS converted FROM events;
 
+-- query: short_zones
+SELECT id, from_utc_timestamp(at, 'EST') AS est, from_utc_timestamp(at, 'PST') AS pst, to_utc_timestamp(at, 'IST') AS ist, from_utc_timestamp(at, 'ECT') AS ect, CAST('2020-07-01 12:00:00PST' AS TIMESTAMP) AS written FROM events;
+
 -- query: makers
 SELECT id, make_date(2000 + tiny % 20, 1 + abs(small) % 14, 1 + abs(n) % 30) AS make_date, make_timestamp(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS make_timestamp, make_timestamp_ntz(2024, 2, 1 + abs(small) % 31, 10, 30, 12.5) AS ntz, make_date(2023, 2, 29) AS none FROM events;
 

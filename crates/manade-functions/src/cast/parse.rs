@@ -175,6 +175,7 @@ fn time_of_day(text: &str) -> Option<(i64, &str)> {
 
 /// Seconds that the wall clock of `zone` (an offset, `UTC`, `GMT+1`, a region) is ahead of UTC at `local` (µs).
 pub(crate) fn zone_offset(zone: &str, local: i64) -> Option<i64> {
+    let zone = long_zone(zone);
     let bare = ["UTC", "GMT", "UT"].iter().find_map(|p| zone.strip_prefix(p)).unwrap_or(zone);
     if bare.is_empty() || bare == "Z" || bare == "z" {
         return Some(0);
@@ -198,4 +199,39 @@ pub(crate) fn zone_offset(zone: &str, local: i64) -> Option<i64> {
         .earliest()
         .or_else(|| zone.offset_from_local_datetime(&(local - chrono::Duration::hours(1))).latest())?;
     Some(offset.fix().local_minus_utc().into())
+}
+
+/// What Java's short zone names mean (`java.time.ZoneId.SHORT_IDS`); other names as they are.
+pub(crate) fn long_zone(zone: &str) -> &str {
+    match zone {
+        "EST" => "-05:00",
+        "HST" => "-10:00",
+        "MST" => "-07:00",
+        "ACT" => "Australia/Darwin",
+        "AET" => "Australia/Sydney",
+        "AGT" => "America/Argentina/Buenos_Aires",
+        "ART" => "Africa/Cairo",
+        "AST" => "America/Anchorage",
+        "BET" => "America/Sao_Paulo",
+        "BST" => "Asia/Dhaka",
+        "CAT" => "Africa/Harare",
+        "CNT" => "America/St_Johns",
+        "CST" => "America/Chicago",
+        "CTT" => "Asia/Shanghai",
+        "EAT" => "Africa/Addis_Ababa",
+        "ECT" => "Europe/Paris",
+        "IET" => "America/Indiana/Indianapolis",
+        "IST" => "Asia/Kolkata",
+        "JST" => "Asia/Tokyo",
+        "MIT" => "Pacific/Apia",
+        "NET" => "Asia/Yerevan",
+        "NST" => "Pacific/Auckland",
+        "PLT" => "Asia/Karachi",
+        "PNT" => "America/Phoenix",
+        "PRT" => "America/Puerto_Rico",
+        "PST" => "America/Los_Angeles",
+        "SST" => "Pacific/Guadalcanal",
+        "VST" => "Asia/Ho_Chi_Minh",
+        other => other,
+    }
 }

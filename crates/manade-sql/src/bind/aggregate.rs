@@ -36,6 +36,12 @@ pub const ENTRY_FUNCTIONS: [&str; 10] = [
     "string_agg",
 ];
 
+/// Aggregates of which DISTINCT does not change the result.
+const DISTINCT_ANYWAY: [&str; 7] = ["min", "max", "first", "first_value", "last", "last_value", "any_value"];
+
+/// Aggregates that look at nulls unless the query says IGNORE NULLS.
+const TAKE_NULLS: [&str; 5] = ["first", "first_value", "last", "last_value", "any_value"];
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum AggregateCall {
     /// Its state is a few columns, whatever the number of events.
@@ -72,6 +78,8 @@ pub enum EntryKind {
         fractions: Vec<f64>,
         many: bool,
         discrete: bool,
+        /// Each value counts once.
+        distinct: bool,
     },
     /// The commonest value, the smallest of several.
     Mode,
@@ -119,7 +127,7 @@ impl Binder<'_> {
         };
         let (args, distinct) = self.aggregate_args(&inner, name, function, at)?;
         let nulls = null_treatment(function);
-        let distinct = distinct && !matches!(name, "min" | "max" | "first" | "last" | "any_value");
+        let distinct = distinct && !DISTINCT_ANYWAY.contains(&name);
         if matches!(name, "avg" | "mean" | "try_avg")
             && matches!(args[..], [Typed { data_type: DataType::Decimal128(..), .. }])
         {
@@ -137,6 +145,18 @@ impl Binder<'_> {
             self.folded_call(name, args, filter, nulls, at)?
         };
         Ok(self.aggregate_column(call, data_type))
+    }
+
+    /// As Spark, which knows IGNORE NULLS of few functions. RESPECT NULLS is what all do.
+    pub fn check_nulls(&mut self, name: &str, function: &Function, at: Location) -> Bind<()> {
+        if TAKE_NULLS.contains(&name) || !matches!(null_treatment(function), Some(NullTreatment::IgnoreNulls)) {
+            return Ok(());
+        }
+        Err(self.refuse(
+            at,
+            format!("`{name}` does not take IGNORE NULLS"),
+            "first, last and any_value take it; FILTER (WHERE x IS NOT NULL) leaves out nulls of other aggregates",
+        ))
     }
 
     /// Rounded as Spark rounds, where DataFusion cuts off.
@@ -275,9 +295,9 @@ impl Binder<'_> {
             return Err(self.refuse_plain(at, format!("`{name}` takes an argument")));
         };
         let most = match name {
-            "count" => usize::MAX,
             "percentile" | "percentile_cont" | "percentile_disc" | "listagg" | "string_agg" => 2,
-            _ => 1,
+            "sum" | "avg" | "mean" | "median" | "mode" | "collect_list" | "array_agg" | "collect_set" => 1,
+            _ => usize::MAX,
         };
         if args.len() > most {
             return Err(self.refuse_plain(at, format!("`{name}` takes {most} arguments, not {}", args.len())));
@@ -301,21 +321,22 @@ impl Binder<'_> {
             "collect_list" | "array_agg" | "collect_set" => {
                 (EntryKind::Set, vec![first.clone()], list_of(&first.data_type))
             }
-            "mode" => {
+            "mode" if !distinct => {
                 let data_type = normal(&first.data_type);
                 (EntryKind::Mode, vec![first], data_type)
             }
             "median" => {
                 let value = self.cast(first, &DataType::Float64, at)?;
-                let kind = EntryKind::Percentile { fractions: vec![0.5], many: false, discrete: false };
+                let kind = EntryKind::Percentile { fractions: vec![0.5], many: false, discrete: false, distinct };
                 (kind, vec![value], DataType::Float64)
             }
-            "percentile" | "percentile_cont" | "percentile_disc" => {
-                self.percentile_entry(name, &first, args.get(1), at)?
+            "percentile" | "percentile_cont" | "percentile_disc" if name == "percentile" || !distinct => {
+                self.percentile_entry(name, &first, args.get(1), distinct, at)?
             }
             "listagg" | "string_agg" => self.join_entry(name, first, args.get(1), distinct, at)?,
             other => {
-                return Err(self.refuse_plain(at, format!("`{other}` does not take DISTINCT")));
+                let hint = "count, sum, avg, median, percentile(x, fraction), collect_list and listagg take it";
+                return Err(self.refuse(at, format!("`{other}` does not take DISTINCT"), hint));
             }
         };
         let values = values
@@ -363,6 +384,7 @@ impl Binder<'_> {
         name: &str,
         value: &Typed,
         wanted: Option<&Typed>,
+        distinct: bool,
         at: Location,
     ) -> Bind<(EntryKind, Vec<Typed>, DataType)> {
         let Some((fractions, many)) = wanted.and_then(fractions) else {
@@ -379,7 +401,7 @@ impl Binder<'_> {
         let value = self.cast(value.clone(), &DataType::Float64, at)?;
         let data_type = if many { list_of(&DataType::Float64) } else { DataType::Float64 };
         let discrete = name == "percentile_disc";
-        Ok((EntryKind::Percentile { fractions, many, discrete }, vec![value], data_type))
+        Ok((EntryKind::Percentile { fractions, many, discrete, distinct }, vec![value], data_type))
     }
 }
 
@@ -410,7 +432,7 @@ fn null_treatment(function: &Function) -> Option<NullTreatment> {
 }
 
 /// The value of an expression of literals.
-fn constant(expr: &Expr) -> Option<ScalarValue> {
+pub fn constant(expr: &Expr) -> Option<ScalarValue> {
     if let Expr::Literal(value, _) = expr {
         return Some(value.clone());
     }

@@ -6,7 +6,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::{Column, JoinType, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins,
+    Expr as Sql, Join, JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins,
+    Value,
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
@@ -88,8 +89,8 @@ impl Binder<'_> {
                 "filter by a hash: WHERE pmod(xxhash64(id), 100) < 10",
             )),
             other => {
-                let text: String = other.to_string().chars().take(40).collect();
-                Err(self.refuse_plain(at, format!("`{text}` cannot stand in FROM")))
+                let (message, hint) = foreign(other);
+                Err(self.refuse(at, message, hint))
             }
         }
     }
@@ -263,10 +264,28 @@ impl Binder<'_> {
             _ => return Err(self.refuse(at, "this kind of join is not supported", "write JOIN or LEFT JOIN")),
         };
         if makes_rows(&join.relation) {
+            self.check_generator_join(side, constraint, at)?;
             return self.lateral_factor(left, &join.relation);
         }
         let right = self.factor(&join.relation)?;
         self.joined(left, right, side, constraint, at)
+    }
+
+    /// A generator's rows are made of the row beside it, so that a join with them can only be the plain one.
+    fn check_generator_join(&mut self, side: Side, constraint: &JoinConstraint, at: Location) -> Bind<()> {
+        if side != Side::Inner {
+            let hint = match side {
+                Side::Left => "write LATERAL VIEW OUTER explode(tags) t AS x, which keeps rows without elements",
+                Side::Semi | Side::Anti => "write WHERE exists(tags, x -> ...) or WHERE NOT exists(tags, x -> ...)",
+                _ => "write LATERAL VIEW explode(tags) t AS x",
+            };
+            return Err(self.refuse(at, "only JOIN and CROSS JOIN go with a generator", hint));
+        }
+        match constraint {
+            JoinConstraint::None => Ok(()),
+            JoinConstraint::On(Sql::Value(value)) if value.value == Value::Boolean(true) => Ok(()),
+            _ => Err(self.refuse(at, "a join with a generator takes no condition", "write the condition in WHERE")),
+        }
     }
 
     fn joined(
@@ -440,6 +459,32 @@ fn makes_rows(factor: &TableFactor) -> bool {
         factor,
         TableFactor::UNNEST { .. } | TableFactor::Function { .. } | TableFactor::Table { args: Some(_), .. }
     )
+}
+
+/// What is wrong with a part of FROM that Spark knows and a stream does not, and what to write.
+fn foreign(factor: &TableFactor) -> (String, &'static str) {
+    match factor {
+        TableFactor::Pivot { .. } => (
+            "PIVOT cannot run on a stream".to_owned(),
+            "write an aggregate for each value: SELECT sum(x) FILTER (WHERE kind = 'a') AS a, ... GROUP BY ...",
+        ),
+        TableFactor::Unpivot { .. } => (
+            "UNPIVOT cannot run on a stream".to_owned(),
+            "write LATERAL VIEW stack(2, 'a', a, 'b', b) t AS name, value",
+        ),
+        TableFactor::Derived { lateral: true, .. } => (
+            "a LATERAL subquery cannot run on a stream".to_owned(),
+            "write LATERAL VIEW explode(array) t AS x for rows of an array, or join a table",
+        ),
+        TableFactor::Function { name, .. } | TableFactor::Table { name, args: Some(_), .. } => (
+            format!("`{name}` cannot stand first in FROM, where no event is that it could make rows of"),
+            "write FROM events LATERAL VIEW explode(array) t AS x, with sequence(1, 10) as the array for numbers",
+        ),
+        TableFactor::Table { version: Some(_), .. } => {
+            ("a table has no versions".to_owned(), "write the table's name alone")
+        }
+        _ => ("this cannot stand in FROM".to_owned(), "write FROM events, a table, an earlier result or a subquery"),
+    }
 }
 
 fn lower(path: Option<&Vec<String>>) -> Option<Vec<String>> {

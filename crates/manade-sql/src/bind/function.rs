@@ -8,7 +8,7 @@ use datafusion::logical_expr::sqlparser::ast::{
 };
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
-use datafusion::logical_expr::{Expr, ReturnFieldArgs, ScalarUDF, Volatility, lit};
+use datafusion::logical_expr::{Expr, Operator, ReturnFieldArgs, ScalarUDF, Volatility, lit};
 use datafusion::scalar::ScalarValue;
 
 use super::expr::{Context, own_name, start};
@@ -67,6 +67,7 @@ impl Binder<'_> {
         if !manade_functions::is_function(&name) && !self.is_volatile(&name) {
             return Err(self.unknown_function(&name, at));
         }
+        self.check_nulls(&name, function, at)?;
         if self.is_aggregate(&name) {
             return self.aggregate(cx, &name, function, at);
         }
@@ -133,6 +134,9 @@ impl Binder<'_> {
         if let Some(special) = self.special_form(name, &mut args, at)? {
             return Ok(special);
         }
+        if let Some(of_decimals) = self.operator_of_decimals(name, &args, at)? {
+            return Ok(of_decimals);
+        }
         let args = if UNIFORM.contains(&name) {
             let common = self.common(args.iter(), at)?;
             args.into_iter().map(|arg| self.cast(arg, &common, at)).collect::<Bind<Vec<_>>>()?
@@ -185,14 +189,35 @@ impl Binder<'_> {
                 }
             }
             ("nullif", [_, _]) => {
-                let same =
-                    self.compare_typed(args[0].clone(), datafusion::logical_expr::Operator::Eq, args[1].clone(), at)?;
+                let same = self.compare_typed(args[0].clone(), Operator::Eq, args[1].clone(), at)?;
                 let value = args.remove(0);
                 let kept = super::expr::when(Expr::IsNotTrue(Box::new(same.expr)), value.expr);
                 Ok(Some(Typed::new(kept, value.data_type)))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Functions that stand for an operator: decimals have the operator's types, and its null where they overflow.
+    fn operator_of_decimals(&mut self, name: &str, args: &[Typed], at: Location) -> Bind<Option<Typed>> {
+        let operator = match name {
+            "try_add" => Operator::Plus,
+            "try_subtract" => Operator::Minus,
+            "try_multiply" => Operator::Multiply,
+            "try_divide" => Operator::Divide,
+            "mod" | "try_mod" | "pmod" => Operator::Modulo,
+            _ => return Ok(None),
+        };
+        let [left, right] = args else { return Ok(None) };
+        if !args.iter().any(|arg| matches!(arg.data_type, DataType::Decimal128(..))) {
+            return Ok(None);
+        }
+        let result = self.arithmetic_of(left.clone(), operator, right.clone(), at)?;
+        if name != "pmod" {
+            return Ok(Some(result));
+        }
+        let remainder = self.call(name, args.to_vec(), at)?;
+        self.cast(remainder, &result.data_type, at).map(Some)
     }
 
     /// A registered function by name.

@@ -100,7 +100,11 @@ impl Binder<'_> {
             _ => return Err(self.refuse(at, "WITH ORDINALITY is not Spark SQL", "write LATERAL VIEW posexplode(...)")),
         };
         if !GENERATORS.contains(&name.as_str()) {
-            return Err(self.refuse_plain(at, format!("`{name}` does not make rows")));
+            return Err(self.refuse(
+                at,
+                format!("`{name}` does not make rows of an event"),
+                "write explode, posexplode, inline, stack or json_tuple; explode(sequence(1, 10)) makes rows of numbers",
+            ));
         }
         let (qualifier, aliases): (Option<String>, Vec<&Ident>) = match alias {
             Some(alias) => {

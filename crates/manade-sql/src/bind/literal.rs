@@ -8,6 +8,7 @@ use datafusion::logical_expr::sqlparser::ast::{
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::scalar::ScalarValue;
 
+use super::aggregate::constant;
 use super::scope::Typed;
 use super::{Bind, Binder};
 use crate::types::timestamp;
@@ -81,6 +82,15 @@ impl Binder<'_> {
             return Err(self.refuse_plain(at, "expected a string"));
         };
         let target = self.data_type(&typed.data_type, at)?;
+        let (kind, form) = match target {
+            DataType::Date32 => ("date", "yyyy-MM-dd"),
+            DataType::Timestamp(..) => ("timestamp", "yyyy-MM-dd HH:mm:ss"),
+            _ => return self.cast(string(text), &target, at),
+        };
+        let value = manade_functions::cast(string(text.clone()).expr, target.clone());
+        if constant(&value).is_some_and(|value| value.is_null()) {
+            return Err(self.refuse(at, format!("`{text}` is not a {kind}"), format!("write it as {form}")));
+        }
         self.cast(string(text), &target, at)
     }
 

@@ -389,19 +389,24 @@ impl Binder<'_> {
                 "aggregate with max_by or min_by to pick one row a group",
             ));
         }
+        let unsorted = "leave it out: rows come in the order of the source; ORDER BY with LIMIT makes a top-N result";
         let odd = match () {
-            () if select.into.is_some() => Some("INTO"),
-            () if select.top.is_some() => Some("TOP"),
-            () if select.prewhere.is_some() => Some("PREWHERE"),
-            () if !select.connect_by.is_empty() => Some("CONNECT BY"),
-            () if !select.cluster_by.is_empty() => Some("CLUSTER BY"),
-            () if !select.distribute_by.is_empty() => Some("DISTRIBUTE BY"),
-            () if !select.sort_by.is_empty() => Some("SORT BY"),
-            () if matches!(select.distinct, Some(Distinct::On(_))) => Some("DISTINCT ON"),
+            () if select.into.is_some() => {
+                Some(("INTO", "leave it out: the rows go to the collection of the result's name by themselves"))
+            }
+            () if select.top.is_some() => Some(("TOP", "write ORDER BY ... LIMIT n over an aggregate")),
+            () if select.prewhere.is_some() => Some(("PREWHERE", "write WHERE")),
+            () if !select.connect_by.is_empty() => Some(("CONNECT BY", "write joins with a table, one for each level")),
+            () if !select.cluster_by.is_empty() => Some(("CLUSTER BY", unsorted)),
+            () if !select.distribute_by.is_empty() => Some(("DISTRIBUTE BY", unsorted)),
+            () if !select.sort_by.is_empty() => Some(("SORT BY", unsorted)),
+            () if matches!(select.distinct, Some(Distinct::On(_))) => {
+                Some(("DISTINCT ON", "write GROUP BY with first(x), or with max_by(x, time) for the latest value"))
+            }
             () => None,
         };
         match odd {
-            Some(clause) => Err(self.refuse_plain(at, format!("{clause} has no meaning on a stream"))),
+            Some((clause, hint)) => Err(self.refuse(at, format!("{clause} has no meaning on a stream"), hint)),
             None => Ok(()),
         }
     }

@@ -39,7 +39,9 @@ impl Grouped {
                 Arc::new(self.groups().map(|(start, end)| mean(start, end)).collect::<Float64Array>())
             }
             EntryKind::Set | EntryKind::List => self.lists(data_type)?,
-            EntryKind::Percentile { fractions, many, discrete } => self.percentiles(fractions, *many, *discrete)?,
+            EntryKind::Percentile { fractions, many, discrete, distinct } => {
+                self.percentiles(fractions, *many, *discrete, *distinct)?
+            }
             EntryKind::Mode => {
                 let commonest = self.groups().map(|(start, end)| {
                     // The first of the commonest: values are in their own order.
@@ -108,11 +110,12 @@ impl Grouped {
 
     /// Spark's `Percentile`: between the two values around `(n - 1) * fraction`, weighted by how near they are. Its
     /// `PercentileDisc`: the first value that so large a part of all does not exceed.
-    fn percentiles(&self, fractions: &[f64], many: bool, discrete: bool) -> Result<ArrayRef, SqlError> {
+    fn percentiles(&self, fractions: &[f64], many: bool, discrete: bool, distinct: bool) -> Result<ArrayRef, SqlError> {
         let values = doubles(&self.values[0])?;
+        let weight = |row: usize| if distinct { 1 } else { self.counts[row] };
         let mut found: Vec<Option<f64>> = Vec::new();
         for (start, end) in self.groups() {
-            let mut weighted: Vec<(f64, i64)> = (start..end).map(|row| (values.value(row), self.counts[row])).collect();
+            let mut weighted: Vec<(f64, i64)> = (start..end).map(|row| (values.value(row), weight(row))).collect();
             weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
             found.extend(fractions.iter().map(|fraction| percentile(&weighted, *fraction, discrete)));
         }

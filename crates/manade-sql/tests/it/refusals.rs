@@ -96,6 +96,27 @@ const REFUSED: &[&str] = &[
     "SELECT delay < true AS a, delay IN (true) AS b FROM events",
     "SELECT origin FROM (SELECT a.iata AS origin, b.city FROM airports a FULL JOIN airports b USING (iata)) t \
      JOIN events e USING (origin)",
+    "SELECT percentile_approx(DISTINCT delay, 0.5) AS a, corr(DISTINCT delay, distance) AS b, mode(DISTINCT delay) AS c,\n \
+     percentile_cont(DISTINCT 0.5) WITHIN GROUP (ORDER BY delay) AS d FROM events GROUP BY origin",
+    "SELECT sum(delay) IGNORE NULLS AS a, max_by(origin, delay) IGNORE NULLS AS b FROM events GROUP BY origin",
+    "SELECT upper(origin) IGNORE NULLS FROM events",
+    "SELECT x FROM events LEFT JOIN UNNEST(tags) AS t(x) ON true",
+    "SELECT x FROM events JOIN UNNEST(tags) AS t(x) ON x = origin",
+    "SELECT x FROM events RIGHT JOIN LATERAL explode(tags) AS t(x) ON true",
+    "SELECT origin FROM events LEFT SEMI JOIN UNNEST(tags) AS t(x) ON x = origin",
+    "SELECT origin FROM events JOIN UNNEST(tags) AS t(x) USING (origin)",
+    "SELECT * FROM events PIVOT (sum(delay) FOR origin IN ('JFK', 'LAX'))",
+    "SELECT * FROM events UNPIVOT (value FOR name IN (delay, distance))",
+    "SELECT * FROM events, LATERAL (SELECT delay + 1 AS more)",
+    "SELECT * FROM range(10)",
+    "SELECT * FROM events, range(10)",
+    "SELECT DISTINCT ON (origin) origin, delay FROM events",
+    "SELECT origin FROM events SORT BY origin",
+    "SELECT origin INTO other FROM events",
+    "SELECT CASE END FROM events",
+    "SELECT from_utc_timestamp(date, 'Foo/Bar') AS a, convert_timezone('Europe/Pari', 'UTC', date) AS b,\n \
+     make_timestamp(2024, 1, 1, 0, 0, 0, 'Mars') AS c FROM events",
+    "SELECT DATE '2024-13-01' AS a, TIMESTAMP 'x' AS b FROM events WHERE date > TIMESTAMP '2024-02-30 00:00:00'",
 ];
 
 #[test]
