@@ -35,6 +35,9 @@ FROM events GROUP BY origin;
 -- query: filters
 SELECT origin, count(*) FILTER (WHERE delay > 15) AS late, sum(delay) FILTER (WHERE delay > 0) AS lost, avg(distance) FILTER (WHERE destination = 'LAX') AS to_lax, max(delay) FILTER (WHERE delay < 0) AS nearly FROM events GROUP BY origin;
 
+-- query: sums_of_long_decimals
+SELECT origin, sum(CAST(distance AS DECIMAL(38,2)) * CAST(100000000000000000000000000 AS DECIMAL(38,0))) AS long, sum(CAST(-99999999999999999999999999999999999.5 AS DECIMAL(38,1)) * (distance + 1)) AS longer, sum(CAST(distance AS DECIMAL(10,2)) / 3) AS thirds FROM events GROUP BY origin;
+
 -- query: distinct_aggregates
 SELECT origin, count(DISTINCT destination) AS destinations, count(DISTINCT destination, distance) AS routes, sum(DISTINCT distance) AS miles, avg(DISTINCT distance) AS mean_miles, count(*) AS flights FROM events GROUP BY origin;
 

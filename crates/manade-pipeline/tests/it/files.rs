@@ -367,7 +367,7 @@ fn a_folder_that_vanishes() {
 fn what_stands_before_damage_is_read() {
     let junk: [(&str, fn(Vec<u8>) -> Vec<u8>); 3] = [
         ("zeros behind it", |packed| [packed, vec![0; 600]].concat()),
-        ("text behind it", |packed| [packed, b"no member".to_vec()].concat()),
+        ("text behind it", |packed| [packed, b"this is no member of the file".to_vec()].concat()),
         ("another checksum", |mut packed| {
             let at = packed.len() - 6;
             packed[at] ^= 1;

@@ -242,6 +242,9 @@ impl Binder<'_> {
         nulls: Option<NullTreatment>,
         at: Location,
     ) -> Bind<(AggregateCall, DataType)> {
+        // Spark's sum of decimals is null where it is too long, DataFusion's begins again from below.
+        let is_decimal = matches!(args.first(), Some(arg) if matches!(arg.data_type, DataType::Decimal128(..)));
+        let name = if name == "sum" && is_decimal { "try_sum" } else { name };
         let Some(function) = self.state.aggregate_functions().get(name).cloned() else {
             return Err(self.refuse_plain(at, format!("unknown aggregate `{name}`")));
         };
