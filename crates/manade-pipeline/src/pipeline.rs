@@ -266,7 +266,7 @@ impl Pipeline {
         let wider = fit::fit(&plan, &progress, &store.reader().view()).map_err(StartError::Unfit)?;
         let progress = settle(&plan, progress, oldest);
         let source = open_source(&plan, &progress, &store, log.as_ref(), options)?;
-        let tables = Tables::load(plan.tables.clone())?;
+        let tables = Arc::new(Mutex::new(Tables::load(plan.tables.clone())?));
         let mut stored = Stored { store, progress };
         if !wider.is_empty() {
             stored.write(stored.progress.clone(), wider)?;
@@ -279,11 +279,10 @@ impl Pipeline {
         plan: Arc<Plan>,
         stored: Stored,
         source: SourceReader,
-        tables: Tables,
+        tables: Arc<Mutex<Tables>>,
         log: Option<EventLog>,
         options: &PipelineOptions,
     ) -> Result<Self, StartError> {
-        let tables = Arc::new(Mutex::new(tables));
         let collections = stored.collections(plan.pipeline.name.as_str());
         let Stored { store, progress } = stored;
         let lanes = Arc::new(lanes_of(&plan, &progress));

@@ -72,7 +72,8 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Fixed) -> Result<Checked, Pla
     }
     for pipeline in &platform.pipelines {
         let infers = pipeline.events.schema.is_none() || pipeline.tables.iter().any(|table| table.schema.is_none());
-        let (made, more) = plan(pipeline, &infers.then(|| fixed(&pipeline.name)).unwrap_or_default());
+        let fixed = if infers { fixed(&pipeline.name) } else { Fixed::default() };
+        let (made, more) = plan(pipeline, &fixed);
         plans.extend(made);
         findings.extend(more);
     }

@@ -200,9 +200,10 @@ impl RowTable {
                 break;
             }
             *budget = budget.saturating_sub(chunk.place.stored());
-            let rows = match &chunk.schema == self.schema() {
-                true => chunk.place.read()?.to_vec(),
-                false => ipc::encode(&chunk.decode(self.schema())?, Compression::Lz4)?,
+            let rows = if &chunk.schema == self.schema() {
+                chunk.place.read()?.to_vec()
+            } else {
+                ipc::encode(&chunk.decode(self.schema())?, Compression::Lz4)?
             };
             let mut sections = vec![rows];
             let commits = match &chunk.commits {
