@@ -536,7 +536,7 @@ fn open_source(
     match &plan.pipeline.source {
         Source::Http(_) => {
             let log = log.expect("an http source has a log").clone();
-            Ok(SourceReader::Log(LogReader::new(log, main, events.time.is_some(), events.max_event)))
+            Ok(SourceReader::Log(LogReader::new(log, main, events.max_event)))
         }
         Source::File(file) => {
             let behind = progress.lanes.iter().any(|lane| lane.position < main);

@@ -18,14 +18,18 @@ const CHUNK: usize = 2 * 1024 * 1024;
 
 pub struct LogReader {
     log: EventLog,
+    new: Cursor,
+    position: Position,
+    /// Where a lane that lags has read to.
+    again: Option<Cursor>,
+    max_event: u64,
+}
+
+/// Entries from a place on.
+struct Cursor {
     entries: EventReader,
     /// Read but not handed out.
-    next: Option<LoggedEntry>,
-    position: Position,
-    again: Option<EventReader>,
-    /// Events have a time of their own, so that requests accepted at different times may be joined.
-    timed: bool,
-    max_event: u64,
+    held: Option<LoggedEntry>,
 }
 
 /// [`manade_store::Entry::format`] of NDJSON.
@@ -43,12 +47,14 @@ struct Joined {
     first: LoggedEntry,
     events: Vec<u8>,
     count: u64,
+    /// When the last of them was accepted: without a time of their own, that is how new the events are.
+    accepted_at: i64,
 }
 
 impl LogReader {
-    pub fn new(log: EventLog, position: Position, timed: bool, max_event: u64) -> Self {
-        let entries = log.read(position.0);
-        Self { log, entries, next: None, position, again: None, timed, max_event }
+    pub fn new(log: EventLog, position: Position, max_event: u64) -> Self {
+        let new = Cursor::new(&log, position);
+        Self { log, new, position, again: None, max_event }
     }
 
     pub fn position(&self) -> Position {
@@ -56,7 +62,7 @@ impl LogReader {
     }
 
     pub fn next(&mut self) -> Result<Next, ReadSourceError> {
-        let Some(joined) = join(&mut self.entries, &mut self.next, self.timed)? else { return Ok(Next::Idle) };
+        let Some(joined) = self.new.join(u64::MAX)? else { return Ok(Next::Idle) };
         self.position = Position(joined.first.first_event + joined.count);
         let backlog = self.log.events().end.saturating_sub(self.position.0);
         Ok(Next::Chunk(Box::new(self.chunk(joined, Mark::Log, backlog))))
@@ -66,22 +72,17 @@ impl LogReader {
         if from >= self.position {
             return Ok(None);
         }
-        let mut entries = match self.again.take() {
-            Some(entries) if entries.position() == from.0 => entries,
-            _ => self.log.read(from.0),
+        let mut cursor = match self.again.take() {
+            Some(cursor) if cursor.position() == from.0 => cursor,
+            _ => Cursor::new(&self.log, from),
         };
-        let mut one = None;
-        let Some(entry) = entries.next().transpose().map_err(|e| ReadSourceError::Log(e.to_string()))? else {
-            return Ok(None);
-        };
-        one.replace(entry);
-        let joined = join(&mut std::iter::empty(), &mut one, self.timed)?.expect("an entry was given");
-        self.again = Some(entries);
-        Ok(Some(self.chunk(joined, Mark::Again, 0)))
+        let joined = cursor.join(self.position.0)?;
+        self.again = Some(cursor);
+        Ok(joined.map(|joined| self.chunk(joined, Mark::Again, 0)))
     }
 
     fn chunk(&self, joined: Joined, mark: Mark, backlog: u64) -> SourceChunk {
-        let Joined { first, events, count } = joined;
+        let Joined { first, events, count, accepted_at } = joined;
         let format = format_of(first.format);
         let (mut bad, mut ends, mut header, mut meta) = (Vec::new(), Vec::new(), None, None);
         if format == RecordFormat::Csv {
@@ -95,7 +96,7 @@ impl LogReader {
         } else {
             meta = first.meta.as_ref().map(|meta| meta_lines(meta));
         }
-        let chunk = Chunk { data: events.into(), ends, arrival: first.accepted_at, header, meta };
+        let chunk = Chunk { data: events.into(), ends, arrival: accepted_at, header, meta };
         let after = Some(Position(first.first_event + count));
         SourceChunk { chunk, format, origin: Origin::Log { first: first.first_event }, mark, after, bad, backlog }
     }
@@ -112,35 +113,50 @@ fn meta_lines(meta: &[u8]) -> Vec<Option<String>> {
     text.lines().map(|line| (!line.is_empty()).then(|| line.to_owned())).collect()
 }
 
-fn join(
-    entries: &mut dyn Iterator<Item = Result<LoggedEntry, manade_store::ReadError>>,
-    next: &mut Option<LoggedEntry>,
-    timed: bool,
-) -> Result<Option<Joined>, ReadSourceError> {
-    let failed = |e: manade_store::ReadError| ReadSourceError::Log(e.to_string());
-    let first = match next.take() {
-        Some(entry) => entry,
-        None => match entries.next() {
-            Some(entry) => entry.map_err(failed)?,
-            None => return Ok(None),
-        },
-    };
-    let mut joined = Joined { events: first.events.to_vec(), count: u64::from(first.count), first };
-    while joined.events.len() < CHUNK {
-        let Some(entry) = entries.next().transpose().map_err(failed)? else { break };
-        let follows = entry.first_event == joined.first.first_event + joined.count;
-        let alike = entry.format == joined.first.format && entry.format == LINES;
-        let plain = entry.meta.is_none() && joined.first.meta.is_none();
-        if !(follows && alike && plain && (timed || entry.accepted_at == joined.first.accepted_at)) {
-            *next = Some(entry);
-            break;
-        }
-        // A body's last line may have no end.
-        if !joined.events.is_empty() && !joined.events.ends_with(b"\n") {
-            joined.events.push(b'\n');
-        }
-        joined.events.extend_from_slice(&entry.events);
-        joined.count += u64::from(entry.count);
+impl Cursor {
+    fn new(log: &EventLog, from: Position) -> Self {
+        Self { entries: log.read(from.0), held: None }
     }
-    Ok(Some(joined))
+
+    /// The number of its next event.
+    fn position(&self) -> u64 {
+        self.held.as_ref().map_or(self.entries.position(), |held| held.first_event)
+    }
+
+    /// The next entries, as many as can be read alike, of those that begin before event `end`.
+    fn join(&mut self, end: u64) -> Result<Option<Joined>, ReadSourceError> {
+        let Some(first) = self.next(end)? else { return Ok(None) };
+        let (events, count, accepted_at) = (first.events.to_vec(), u64::from(first.count), first.accepted_at);
+        let mut joined = Joined { first, events, count, accepted_at };
+        while joined.events.len() < CHUNK {
+            let Some(entry) = self.next(end)? else { break };
+            let follows = entry.first_event == joined.first.first_event + joined.count;
+            let alike = entry.format == joined.first.format && entry.format == LINES;
+            let plain = entry.meta.is_none() && joined.first.meta.is_none();
+            if !(follows && alike && plain) {
+                self.held = Some(entry);
+                break;
+            }
+            // A body's last line may have no end.
+            if !joined.events.is_empty() && !joined.events.ends_with(b"\n") {
+                joined.events.push(b'\n');
+            }
+            joined.events.extend_from_slice(&entry.events);
+            joined.count += u64::from(entry.count);
+            joined.accepted_at = joined.accepted_at.max(entry.accepted_at);
+        }
+        Ok(Some(joined))
+    }
+
+    fn next(&mut self, end: u64) -> Result<Option<LoggedEntry>, ReadSourceError> {
+        let next = self.held.take().map(Ok).or_else(|| self.entries.next());
+        let next = next.transpose().map_err(|e| ReadSourceError::Log(e.to_string()))?;
+        match next {
+            Some(entry) if entry.first_event >= end => {
+                self.held = Some(entry);
+                Ok(None)
+            }
+            next => Ok(next),
+        }
+    }
 }

@@ -255,7 +255,7 @@ fn a_column_may_become_wider() {
     );
     let groups = r#"{"n":9000000000,"d":1.250,"s":{"n":5},"m":9000000000,"p":-7,"t":8999999993}"#;
     assert_eq!(data("groups"), [groups]);
-    let ends: Vec<String> = data("ends").iter().map(|row| row[row.rfind(",").unwrap()..].to_owned()).collect();
+    let ends: Vec<String> = data("ends").iter().map(|row| row[row.rfind(',').unwrap()..].to_owned()).collect();
     assert_eq!(ends, [r#","n":-7}"#, r#","n":9000000000}"#]);
     assert_eq!(data("later"), [r#"{"n":9000000000}"#]);
     // What is found by its value has the type of that.

@@ -1,3 +1,4 @@
+use std::io::BufRead;
 use std::time::Duration;
 
 use manade_store::{Entry, EventBounds};
@@ -16,10 +17,43 @@ fn the_last_line_of_a_request_is_not_glued_to_the_next_one() {
     });
     assert_eq!(log.wait_for(5, Duration::from_mins(1)), 6);
     drop(tickets);
-    let mut reader = LogReader::new(log, Position(0), true, 1 << 20);
+    let mut reader = LogReader::new(log, Position(0), 1 << 20);
     let Next::Chunk(chunk) = reader.next().unwrap() else { panic!("events are there") };
     let records = chunk.chunk.data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let expected: Vec<String> = (1..=6).map(|n| format!("{{\"n\":{n}}}")).collect();
     assert_eq!(records.map(String::from_utf8_lossy).collect::<Vec<_>>(), expected);
     assert_eq!(reader.position(), Position(6));
+}
+
+/// Requests of one event each are joined, also for a result that reads them again, which gets no more than were read.
+#[test]
+fn requests_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EventLog::open(folder.path(), EventBounds::default()).unwrap();
+    let put = |numbers: std::ops::Range<i64>| {
+        let entry = |n: i64| Entry {
+            events: format!("{{\"n\":{n}}}\n").into_bytes(),
+            format: LINES,
+            count: 1,
+            meta: None,
+            key: None,
+            accepted_at: 1000 + n,
+        };
+        let end = numbers.end as u64;
+        let tickets: Vec<_> = numbers.map(|n| log.append(vec![entry(n)]).unwrap()).collect();
+        assert_eq!(log.wait_for(end - 1, Duration::from_mins(1)), end);
+        drop(tickets);
+    };
+    put(0..100);
+    let mut reader = LogReader::new(log.clone(), Position(0), 1 << 20);
+    let Next::Chunk(chunk) = reader.next().unwrap() else { panic!("events are there") };
+    assert_eq!((chunk.after, chunk.chunk.arrival), (Some(Position(100)), 1099));
+    put(100..200);
+    let again = reader.again(Position(40)).unwrap().unwrap();
+    let lines = again.chunk.data.as_slice().lines().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!((lines.len(), lines[0].as_str(), again.after), (60, "{\"n\":40}", Some(Position(100))));
+    assert!(reader.again(Position(100)).unwrap().is_none(), "it has caught up");
+    assert!(matches!(reader.next().unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(200))));
+    let again = reader.again(Position(100)).unwrap().unwrap();
+    assert_eq!((again.after, again.chunk.arrival), (Some(Position(200)), 1199));
 }
