@@ -36,6 +36,8 @@ pub struct ResultCollection {
     shape: Arc<Shape>,
     lateness: i64,
     top: Mutex<TopFeed>,
+    /// As of the commit that was asked about last.
+    fresh: Mutex<Option<Freshness>>,
 }
 
 /// How stored rows become visible ones.
@@ -71,7 +73,8 @@ impl ResultCollection {
         let (lookups, ranking, idle) = Default::default();
         let shape = Shape { result: definition.name.clone(), query, schema, appends, indexed, lookups, ranking, idle };
         let top = Mutex::new(TopFeed::default());
-        Some(Self { info: Arc::new(info), reader, shape: Arc::new(shape), lateness, top })
+        let fresh = Mutex::new(None);
+        Some(Self { info: Arc::new(info), reader, shape: Arc::new(shape), lateness, top, fresh })
     }
 }
 
@@ -105,6 +108,10 @@ impl Collection for ResultCollection {
 
     fn freshness(&self) -> Freshness {
         let view = self.reader.view();
+        let mut fresh = self.fresh.lock();
+        if let Some(known) = fresh.filter(|known| known.commit == view.commit()) {
+            return known;
+        }
         let mut freshness = Freshness { commit: view.commit(), watermark: None, newest: None };
         let progress = view.meta().and_then(|meta| serde_json::from_slice::<Progress>(meta).ok());
         if let Some(progress) = progress {
@@ -114,6 +121,7 @@ impl Collection for ResultCollection {
                 freshness.watermark = lane.clock.watermark(self.lateness);
             }
         }
+        *fresh = Some(freshness);
         freshness
     }
 

@@ -365,7 +365,8 @@ fn a_folder_that_vanishes() {
 /// All that can be unpacked before the damage is read; the rest is one dead letter.
 #[test]
 fn what_stands_before_damage_is_read() {
-    let junk: [(&str, fn(Vec<u8>) -> Vec<u8>); 3] = [
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let junk: [(&str, Damage); 3] = [
         ("zeros behind it", |packed| [packed, vec![0; 600]].concat()),
         ("text behind it", |packed| [packed, b"this is no member of the file".to_vec()].concat()),
         ("another checksum", |mut packed| {

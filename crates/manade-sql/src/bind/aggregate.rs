@@ -303,7 +303,8 @@ impl Binder<'_> {
             _ => usize::MAX,
         };
         if args.len() > most {
-            return Err(self.refuse_plain(at, format!("`{name}` takes {most} arguments, not {}", args.len())));
+            let most = if most == 1 { "one argument".to_owned() } else { format!("{most} arguments") };
+            return Err(self.refuse_plain(at, format!("`{name}` takes {most}, not {}", args.len())));
         }
         let (kind, values, data_type) = match name {
             "count" => (EntryKind::CountDistinct, args, DataType::Int64),

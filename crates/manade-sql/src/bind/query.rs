@@ -115,6 +115,12 @@ impl Binder<'_> {
                 return Err(self.refuse_plain(at, "a recursive WITH cannot run on a stream"));
             }
             for cte in &with.cte_tables {
+                let name = &cte.alias.name;
+                let own = &self.ctes[outer_ctes..];
+                if own.iter().any(|(known, _)| *known == name.value.to_lowercase()) {
+                    let message = format!("WITH names two queries `{}`", name.value);
+                    return Err(self.refuse(name.span.start, message, "give one of them another name"));
+                }
                 let mut query = cte.query.as_ref().clone();
                 if !cte.alias.columns.is_empty() {
                     let at = cte.alias.name.span.start;

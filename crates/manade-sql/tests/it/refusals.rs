@@ -96,6 +96,7 @@ const REFUSED: &[&str] = &[
     "SELECT delay < true AS a, delay IN (true) AS b FROM events",
     "SELECT origin FROM (SELECT a.iata AS origin, b.city FROM airports a FULL JOIN airports b USING (iata)) t \
      JOIN events e USING (origin)",
+    "WITH a AS (SELECT origin FROM events), A AS (SELECT delay FROM events) SELECT * FROM a",
     "SELECT percentile_approx(DISTINCT delay, 0.5) AS a, corr(DISTINCT delay, distance) AS b, mode(DISTINCT delay) AS c,\n \
      percentile_cont(DISTINCT 0.5) WITHIN GROUP (ORDER BY delay) AS d FROM events GROUP BY origin",
     "SELECT sum(delay) IGNORE NULLS AS a, max_by(origin, delay) IGNORE NULLS AS b FROM events GROUP BY origin",

@@ -34,6 +34,8 @@ const PLATFORM: &str = include_str!("platforms/ingest.yaml");
 struct Run {
     bulk: Load,
     single: Load,
+    /// Of the same clients, answered without any work: what they and the connections leave.
+    idle: Load,
     /// From the moment at which an event was to be sent until its row was seen, in microseconds, sorted.
     visible: Vec<u32>,
 }
@@ -54,16 +56,21 @@ pub fn run(bench: &Bench) -> Result<Section> {
         let most = plan(server.port, CONNECTIONS, &bulk).saturate()?;
         let server = serve(&manade)?;
         let one = plan(server.port, SINGLE_CLIENTS, &single).saturate()?;
+        let health = |_: u64, out: &mut Vec<u8>| {
+            out.extend_from_slice(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        };
+        let idle = Plan { status: 200, ..plan(server.port, SINGLE_CLIENTS, &health) }.saturate()?;
         let server = serve(&manade)?;
         let half = plan(server.port, CONNECTIONS * 2, &bulk);
         let visible = follow(server.port, &half, most.rate / 2.0)?;
         report::say(&format!(
-            "run {number}: {} events/s in requests of {EVENTS}, {} one by one, p99 to a visible row {} ms",
+            "run {number}: {} events/s in requests of {EVENTS}, {} one by one ({} empty answers/s), p99 to a visible row {} ms",
             thousands(most.rate * EVENTS as f64),
             thousands(one.rate),
+            thousands(idle.rate),
             percentile(&visible, 0.99) / 1000,
         ));
-        runs.push(Run { bulk: most, single: one, visible });
+        runs.push(Run { bulk: most, single: one, idle, visible });
     }
     let line = format!(
         "{} s each; {CONNECTIONS} connections with requests of {EVENTS} events, {SINGLE_CLIENTS} with one event; then half of \
@@ -89,6 +96,7 @@ fn figures(runs: &[Run]) -> Vec<Figure> {
         figure(single, "accepted", "events/s", Some(Bar::AtLeast(SINGLE_ACCEPTED)), &|run| run.single.rate),
         figure(single, "p50", "ms", None, &|run| run.single.at(0.5)),
         figure(single, "p99", "ms", fast, &|run| run.single.at(0.99)),
+        figure(single, "answers without work, for comparison", "answers/s", None, &|run| run.idle.rate),
         figure(visible, "p50 until the row is seen", "ms", None, &|run| milliseconds(&run.visible, 0.5)),
         figure(visible, "p99 until the row is seen", "ms", Some(Bar::AtMost(VISIBLE)), &|run| {
             milliseconds(&run.visible, 0.99)
