@@ -7,9 +7,9 @@ use arrow::datatypes::{
 };
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, Timelike, Weekday};
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
-use manade_events::datetime::Pattern;
+use manade_events::datetime::{Pattern, long_zone};
 
-use crate::cast::{cast_column, days_of, long_zone, parse_decimal, show_timestamp, zone_offset};
+use crate::cast::{cast_column, days_of, parse_decimal, show_timestamp, zone_offset};
 use crate::columns::{At, dates, doubles, ints, longs, numbers, strings, texts, times, written};
 use crate::function::Arg::{Bool, Date, Int, Long, Text, Time};
 use crate::function::{Function, Returns};

@@ -13,7 +13,6 @@ use manade_store::{Change, View};
 
 use crate::commit::rows_schema;
 use crate::groups::{rows_name, state_name};
-use crate::pipeline::source_kind;
 use crate::plan::{Plan, PlannedResult, recompile};
 use crate::progress::{Definition, Progress};
 
@@ -27,7 +26,7 @@ pub fn fit(plan: &Plan, progress: &Progress, view: &View) -> Result<Vec<(String,
             None => findings.push(misfit(plan, result, &stored.definition)),
         }
     }
-    if progress.source.as_ref().is_some_and(|kind| kind != source_kind(plan)) {
+    if progress.source.as_ref().is_some_and(|kind| kind != plan.source_kind()) {
         let name = &plan.pipeline.name;
         let message = format!("pipeline `{name}` has read from another kind of source before");
         let hint = format!("give the pipeline a new name, or start it over with `manade reset {name}`");

@@ -484,7 +484,7 @@ fn workers(
 
 /// A pipeline's status before its progress is filled in.
 fn shown(plan: &Plan, progress: &Progress, store: &Store, dead_letters: u64) -> Arc<Mutex<PipelineStatus>> {
-    let mut status = PipelineStatus::new(plan.pipeline.name.as_str(), source_kind(plan), PipelineState::Running);
+    let mut status = PipelineStatus::new(plan.pipeline.name.as_str(), plan.source_kind(), PipelineState::Running);
     fill(&mut status, plan, progress, store);
     status.dead_letters = dead_letters;
     Arc::new(Mutex::new(status))
@@ -492,13 +492,6 @@ fn shown(plan: &Plan, progress: &Progress, store: &Store, dead_letters: u64) -> 
 
 fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started")
-}
-
-pub fn source_kind(plan: &Plan) -> &'static str {
-    match plan.pipeline.source {
-        Source::File(_) => "file",
-        Source::Http(_) => "http",
-    }
 }
 
 fn open_log(folder: &Path, plan: &Plan) -> Result<Option<EventLog>, OpenError> {
@@ -556,7 +549,7 @@ fn open_source(
 
 /// Brings what is stored together with what is asked for: lanes for new results, marks on removed ones.
 fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
-    progress.source = Some(source_kind(plan).to_owned());
+    progress.source = Some(plan.source_kind().to_owned());
     let first = progress.lanes.is_empty();
     if first {
         progress.lanes.push(Lane { position: oldest, ..Lane::default() });

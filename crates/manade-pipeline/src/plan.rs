@@ -148,6 +148,14 @@ impl Decoders {
 }
 
 impl Plan {
+    /// What positions in the source count.
+    pub fn source_kind(&self) -> &'static str {
+        match self.pipeline.source {
+            Source::File(_) => "file",
+            Source::Http(_) => "http",
+        }
+    }
+
     /// Of the results that keep rows, in order.
     pub fn collections(&self) -> Vec<CollectionInfo> {
         let info = |result: &PlannedResult| info_of(self.pipeline.name.as_str(), &result.definition, &result.query);

@@ -14,6 +14,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+pub use zone::long_zone;
+
 /// A compiled pattern (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>): letters, `[optional]`
 /// sections, `'text'`. It means what `java.time.format.DateTimeFormatter` makes of it in the locale en_US, without
 /// regard to the case of text.

@@ -14,12 +14,49 @@ pub(crate) enum Zone {
 /// The farthest offset that `java.time.ZoneOffset` has, in seconds.
 pub(crate) const FARTHEST: i32 = 18 * 3600;
 
+/// What Java's short names mean (`java.time.ZoneId.SHORT_IDS`), which differ from the tz database or are not in it; other
+/// names as they are.
+pub fn long_zone(name: &str) -> &str {
+    match name {
+        "ACT" => "Australia/Darwin",
+        "AET" => "Australia/Sydney",
+        "AGT" => "America/Argentina/Buenos_Aires",
+        "ART" => "Africa/Cairo",
+        "AST" => "America/Anchorage",
+        "BET" => "America/Sao_Paulo",
+        "BST" => "Asia/Dhaka",
+        "CAT" => "Africa/Harare",
+        "CNT" => "America/St_Johns",
+        "CST" => "America/Chicago",
+        "CTT" => "Asia/Shanghai",
+        "EAT" => "Africa/Addis_Ababa",
+        "ECT" => "Europe/Paris",
+        "EST" => "-05:00",
+        "HST" => "-10:00",
+        "IET" => "America/Indiana/Indianapolis",
+        "IST" => "Asia/Kolkata",
+        "JST" => "Asia/Tokyo",
+        "MIT" => "Pacific/Apia",
+        "MST" => "-07:00",
+        "NET" => "Asia/Yerevan",
+        "NST" => "Pacific/Auckland",
+        "PLT" => "Asia/Karachi",
+        "PNT" => "America/Phoenix",
+        "PRT" => "America/Puerto_Rico",
+        "PST" => "America/Los_Angeles",
+        "SST" => "Pacific/Guadalcanal",
+        "VST" => "Asia/Ho_Chi_Minh",
+        other => other,
+    }
+}
+
 impl Zone {
     pub const UTC: Zone = Zone::Offset(0);
 
     /// As `java.time.ZoneId.of` with Spark's short names: `Z`, `+01:00`, `UTC+1`, `Europe/Paris`, `PST`. One digit for
     /// hours or minutes is enough.
     pub fn named(text: &str) -> Option<Zone> {
+        let text = long_zone(text);
         if text == "Z" || matches!(text, "UTC" | "GMT" | "UT") {
             return Some(Zone::UTC);
         }
@@ -28,39 +65,7 @@ impl Zone {
         if offset.starts_with(['+', '-']) {
             return Self::offset(offset).map(Zone::Offset);
         }
-        let region = match text {
-            // Java's ZoneId.SHORT_IDS, where they differ from the tz database or are not in it.
-            "ACT" => "Australia/Darwin",
-            "AET" => "Australia/Sydney",
-            "AGT" => "America/Argentina/Buenos_Aires",
-            "ART" => "Africa/Cairo",
-            "AST" => "America/Anchorage",
-            "BET" => "America/Sao_Paulo",
-            "BST" => "Asia/Dhaka",
-            "CAT" => "Africa/Harare",
-            "CNT" => "America/St_Johns",
-            "CST" => "America/Chicago",
-            "CTT" => "Asia/Shanghai",
-            "EAT" => "Africa/Addis_Ababa",
-            "ECT" => "Europe/Paris",
-            "EST" => return Some(Zone::Offset(-5 * 3600)),
-            "HST" => return Some(Zone::Offset(-10 * 3600)),
-            "IET" => "America/Indiana/Indianapolis",
-            "IST" => "Asia/Kolkata",
-            "JST" => "Asia/Tokyo",
-            "MIT" => "Pacific/Apia",
-            "MST" => return Some(Zone::Offset(-7 * 3600)),
-            "NET" => "Asia/Yerevan",
-            "NST" => "Pacific/Auckland",
-            "PLT" => "Asia/Karachi",
-            "PNT" => "America/Phoenix",
-            "PRT" => "America/Puerto_Rico",
-            "PST" => "America/Los_Angeles",
-            "SST" => "Pacific/Guadalcanal",
-            "VST" => "Asia/Ho_Chi_Minh",
-            other => other,
-        };
-        region.parse().ok().map(Zone::Region)
+        text.parse().ok().map(Zone::Region)
     }
 
     /// `+1`, `+01`, `+0130`, `+1:30`, `+01:30:15`; seconds east of UTC.

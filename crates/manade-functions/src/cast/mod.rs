@@ -20,8 +20,7 @@ use datafusion::logical_expr::{
 };
 
 pub(crate) use parse::{
-    days_of, long_zone, parse_boolean, parse_date, parse_decimal, parse_double, parse_integer, parse_timestamp,
-    zone_offset,
+    days_of, parse_boolean, parse_date, parse_decimal, parse_double, parse_integer, parse_timestamp, zone_offset,
 };
 pub(crate) use show::{put, scientific, show_decimal, show_double, show_float, show_timestamp, show_value};
 

@@ -3,6 +3,7 @@
 
 use arrow::array::timezone::Tz;
 use chrono::{NaiveDate, Offset, TimeZone};
+use manade_events::datetime::long_zone;
 
 use super::rescale;
 
@@ -188,8 +189,18 @@ pub(crate) fn zone_offset(zone: &str, local: i64) -> Option<i64> {
             Some((hours, rest)) => (digits(hours, 1, 2)?.0, rest),
             None => (digits(unsigned.get(..at)?, 1, 2)?.0, &unsigned[at..]),
         };
-        let minutes = if rest.is_empty() { 0 } else { digits(rest, 1, 2).filter(|(_, r)| r.is_empty())?.0 };
-        return (hours <= 18 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60));
+        let (minutes, seconds) = match rest.split_once(':') {
+            Some(parts) => parts,
+            None if rest.is_ascii() && rest.len() == 4 => rest.split_at(2),
+            None => (rest, ""),
+        };
+        let number = |text: &str, least: usize| match text {
+            "" => Some(0),
+            text => digits(text, least, 2).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number),
+        };
+        let (minutes, seconds) = (number(minutes, 1)?, number(seconds, 2)?);
+        let fits = hours <= 18 && minutes < 60 && seconds < 60;
+        return fits.then_some(sign * (hours * 3600 + minutes * 60 + seconds));
     }
     let zone: Tz = zone.parse().ok()?;
     let local = chrono::DateTime::from_timestamp_micros(local)?.naive_utc();
@@ -199,39 +210,4 @@ pub(crate) fn zone_offset(zone: &str, local: i64) -> Option<i64> {
         .earliest()
         .or_else(|| zone.offset_from_local_datetime(&(local - chrono::Duration::hours(1))).latest())?;
     Some(offset.fix().local_minus_utc().into())
-}
-
-/// What Java's short zone names mean (`java.time.ZoneId.SHORT_IDS`); other names as they are.
-pub(crate) fn long_zone(zone: &str) -> &str {
-    match zone {
-        "EST" => "-05:00",
-        "HST" => "-10:00",
-        "MST" => "-07:00",
-        "ACT" => "Australia/Darwin",
-        "AET" => "Australia/Sydney",
-        "AGT" => "America/Argentina/Buenos_Aires",
-        "ART" => "Africa/Cairo",
-        "AST" => "America/Anchorage",
-        "BET" => "America/Sao_Paulo",
-        "BST" => "Asia/Dhaka",
-        "CAT" => "Africa/Harare",
-        "CNT" => "America/St_Johns",
-        "CST" => "America/Chicago",
-        "CTT" => "Asia/Shanghai",
-        "EAT" => "Africa/Addis_Ababa",
-        "ECT" => "Europe/Paris",
-        "IET" => "America/Indiana/Indianapolis",
-        "IST" => "Asia/Kolkata",
-        "JST" => "Asia/Tokyo",
-        "MIT" => "Pacific/Apia",
-        "NET" => "Asia/Yerevan",
-        "NST" => "Pacific/Auckland",
-        "PLT" => "Asia/Karachi",
-        "PNT" => "America/Phoenix",
-        "PRT" => "America/Puerto_Rico",
-        "PST" => "America/Los_Angeles",
-        "SST" => "Pacific/Guadalcanal",
-        "VST" => "Asia/Ho_Chi_Minh",
-        other => other,
-    }
 }
