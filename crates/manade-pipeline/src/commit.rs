@@ -135,6 +135,10 @@ impl Committer {
                 parts[index].append(&mut draft.take(&self.results[index].name, result));
             }
             draft.dead.extend(done.dead.into_iter().map(|letter| (None, letter)));
+            if done.counts && done.replayed.is_none() {
+                let there: Vec<usize> = done.lanes.iter().map(|lane| lane.lane).collect();
+                self.leave_letters(&mut draft, &there);
+            }
             if let Some(ids) = &done.replayed {
                 self.dead.tried(ids);
             }
@@ -148,6 +152,18 @@ impl Committer {
         }
         self.merge_results(&mut draft, parts)?;
         self.built(draft)
+    }
+
+    /// Results that lag behind read these events themselves, and have letters of their own then.
+    fn leave_letters(&self, draft: &mut Draft<'_>, there: &[usize]) {
+        let new = draft.dead.iter().filter(|(_, letter)| letter.again.is_none()).count() as u64;
+        let next = draft.progress.next_dead_letter + new;
+        let lagging = self.lanes.iter().enumerate().filter(|(lane, _)| !there.contains(lane));
+        for index in lagging.flat_map(|(_, results)| results) {
+            if let Some(of) = draft.progress.results.get_mut(&self.results[*index].name) {
+                of.first_letter = next;
+            }
+        }
     }
 
     fn draft<'a>(&self, store: &'a Store, tables: &'a TableSet) -> Draft<'a> {

@@ -263,6 +263,9 @@ impl Pipeline {
         let plan = Arc::new(plan);
         let log = open_log(folder, &plan).map_err(|e| log_error(e, &plan))?;
         let oldest = Position(log.as_ref().map_or(0, |log| log.events().start));
+        if let Some(log) = &log {
+            check_read(folder, &plan, &progress, log)?;
+        }
         let wider = fit::fit(&plan, &progress, &store.reader().view()).map_err(StartError::Unfit)?;
         let progress = settle(&plan, progress, oldest);
         let source = open_source(&plan, &progress, &store, log.as_ref(), options)?;
@@ -506,6 +509,17 @@ fn open_log(folder: &Path, plan: &Plan) -> Result<Option<EventLog>, OpenError> {
         bounds.file_bytes = (size / 8).clamp(64 << 10, bounds.file_bytes);
     }
     EventLog::open(&folder.join("log"), bounds).map(Some)
+}
+
+/// What was read is there: new events would take the numbers of those that are missing.
+fn check_read(folder: &Path, plan: &Plan, progress: &Progress, log: &EventLog) -> Result<(), StartError> {
+    let end = log.events().end;
+    let read = progress.lanes.iter().map(|lane| lane.position.0).max().unwrap_or_default();
+    if read <= end {
+        return Ok(());
+    }
+    let what = format!("it ends with event {end}, and {read} were read");
+    Err(StartError::Events { path: folder.join("log"), offset: 0, what, pipeline: plan.pipeline.name.to_string() })
 }
 
 fn log_error(error: OpenError, plan: &Plan) -> StartError {

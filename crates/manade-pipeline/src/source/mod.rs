@@ -88,6 +88,17 @@ pub enum Next {
     End,
 }
 
+fn log_fault(error: &manade_store::ReadError) -> String {
+    match error {
+        manade_store::ReadError::Damaged { path, offset, what } => format!(
+            "{} is damaged at byte {offset}: {what}; restore a backup, or give up the accepted events with \
+             `manade reset PIPELINE --events`",
+            path.display()
+        ),
+        other => crate::reading::describe(other),
+    }
+}
+
 pub enum SourceReader {
     File(FileReader),
     Log(LogReader),
@@ -97,8 +108,8 @@ pub enum SourceReader {
 pub enum ReadSourceError {
     #[error("cannot read {path}")]
     Io { path: String, source: std::io::Error },
-    #[error("cannot read the event log: {0}")]
-    Log(String),
+    #[error("cannot read accepted events: {}", log_fault(.0))]
+    Log(manade_store::ReadError),
 }
 
 impl SourceReader {

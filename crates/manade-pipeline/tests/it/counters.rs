@@ -171,6 +171,30 @@ fn a_replay_does_not_double_events_of_a_later_result() {
     assert_eq!((rig.rows("later"), rig.rows("total")), (vec!["1".to_owned()], vec!["1".to_owned()]));
 }
 
+/// What is a dead letter of the pipeline while an added result catches up, this one reads itself later, and has a letter of
+/// its own.
+#[test]
+fn letters_that_come_while_a_result_catches_up_are_replayed_into_it_once() {
+    let mut rig = Rig::new(SPEC);
+    let good = format!("{{\"t\": \"2024-01-01T00:00:01Z\", \"v\": 1, \"pad\": \"{}\"}}\n", "x".repeat(1000));
+    // Several chunks, of which it reads one for each new one.
+    rig.append("in/a.ndjson", good.repeat(20_000));
+    rig.start();
+    rig.until_read(20_000);
+    rig.stop();
+    rig.spec += "  - { name: later, sql: 'SELECT sum(v) AS n FROM events' }\n";
+    rig.append("in/b.ndjson", "{\"t\": \"2024-01-01T00:00:02Z\", \"v\": \"60\"}\n");
+    rig.start();
+    let failed = |status: &PipelineStatus| status.results.iter().any(|r| r.name == "later" && r.counters.failed == 1);
+    rig.until("the later result has caught up", failed);
+    assert_eq!(rig.rows("later"), ["20000"]);
+    rig.stop();
+    rig.spec = rig.spec.replace("  time: t\n", "  time: t\n  coerce: true\n");
+    rig.start();
+    rig.pipeline().replay(DeadLetterFilter::default()).unwrap();
+    assert_eq!((rig.rows("later"), rig.status().dead_letters), (vec!["20060".to_owned()], 0));
+}
+
 /// A result that is added later may read columns that no other result does: what cannot be decoded in them is its own
 /// dead letter, kept until it can be read, and not one event is missing then or there twice.
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, ExprSchema, Result};
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
@@ -136,41 +136,38 @@ fn plain_number(value: &ScalarValue) -> Option<ScalarValue> {
     text.cast_to(&DataType::Float64).ok()
 }
 
-/// What plans do not show: which rows an empty list gives, and types of numbers where values of other types are made of
-/// them, as a text is.
+/// What plans do not show: which rows an empty list gives, and the types of numbers whose digits are looked at, as in a text
+/// of a decimal.
 fn details(plan: &LogicalPlan, text: &mut String) -> Result<()> {
     plan.apply(|node| {
-        match node {
-            LogicalPlan::Unnest(unnest) => _ = writeln!(text, "unnest {:?}", unnest.options.null_handling),
-            LogicalPlan::Projection(projection) => {
-                let schema = projection.input.schema();
-                for expr in &projection.expr {
-                    let types = types_within(expr, schema)?;
-                    if !types.is_empty() {
-                        let _ = writeln!(text, "made of {}", types.join(", "));
-                    }
-                }
-            }
-            _ => {}
+        if let LogicalPlan::Unnest(unnest) = node {
+            let _ = writeln!(text, "unnest {:?}", unnest.options.null_handling);
         }
-        Ok(TreeNodeRecursion::Continue)
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                for number in numbers_read(part, &schema)? {
+                    let _ = writeln!(text, "digits of {}", spark_name(&number));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
     })?;
     Ok(())
 }
 
-/// Types of the numbers that an expression makes something else of.
-fn types_within(expr: &Expr, schema: &DFSchema) -> Result<Vec<String>> {
-    let expr = expr.clone().unalias();
+/// Types of the numbers whose digits a call or cast makes something else of. A text of an integer does not show its type; a
+/// hash does.
+fn numbers_read(expr: &Expr, schema: &DFSchema) -> Result<Vec<DataType>> {
+    let (read, hashes) = match expr {
+        Expr::ScalarFunction(call) => (call.args.iter().collect(), ["hash", "xxhash64"].contains(&call.name())),
+        Expr::Cast(cast) => (vec![cast.expr.as_ref()], false),
+        _ => return Ok(Vec::new()),
+    };
     let made = expr.get_type(schema)?;
-    let hashes = expr
-        .exists(|part| Ok(matches!(part, Expr::ScalarFunction(call) if ["hash", "xxhash64"].contains(&call.name()))))?;
-    if matches!(expr, Expr::Column(_)) || (is_number(&made) || made == DataType::Boolean) && !hashes {
+    if (is_number(&made) || made == DataType::Boolean) && !hashes {
         return Ok(Vec::new());
     }
-    let columns = expr.column_refs().into_iter().map(|column| schema.field_from_column(column));
-    let columns = columns.collect::<Result<Vec<_>>>()?;
-    let numbers = columns.iter().map(|field| field.data_type()).filter(|t| is_number(t));
-    let mut types: Vec<String> = numbers.map(spark_name).collect();
-    types.sort();
-    Ok(types)
+    let types = read.into_iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    Ok(types.into_iter().filter(|t| is_number(t) && (hashes || !t.is_integer())).collect())
 }

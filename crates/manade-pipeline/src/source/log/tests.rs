@@ -57,3 +57,34 @@ fn requests_are_joined() {
     let again = reader.again(Position(100)).unwrap().unwrap();
     assert_eq!((again.after, again.chunk.arrival), (Some(Position(200)), 1199));
 }
+
+/// What stands before an entry that cannot be read is read, and nothing goes on behind it.
+#[test]
+fn an_entry_that_cannot_be_read_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EventLog::open(folder.path(), EventBounds::default()).unwrap();
+    for n in 0..6 {
+        let events = format!("{{\"n\":\"e{n}\"}}\n").into_bytes();
+        drop(
+            log.append(vec![Entry { events, format: LINES, count: 1, meta: None, key: None, accepted_at: n }]).unwrap(),
+        );
+        log.wait_for(n as u64, Duration::from_mins(1));
+    }
+    let path = folder.path().join("00000001.log");
+    let flip = || {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(2).position(|pair| pair == b"e3" || pair == b"d3").unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    };
+    flip();
+    let mut reader = LogReader::new(log, Position(0), 1 << 20);
+    assert!(matches!(reader.next().unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(3))));
+    for _ in 0..3 {
+        let Err(ReadSourceError::Log(error)) = reader.next() else { panic!("it cannot be read") };
+        assert!(error.to_string().contains("is damaged"), "{error}");
+        assert_eq!(reader.position(), Position(3));
+    }
+    flip();
+    assert!(matches!(reader.next().unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(6))));
+}
