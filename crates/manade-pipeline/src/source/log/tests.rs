@@ -66,9 +66,17 @@ fn an_entry_that_cannot_be_read_is_not_passed_over() {
     for n in 0..6 {
         let events = format!("{{\"n\":\"e{n}\"}}\n").into_bytes();
         drop(
-            log.append(vec![Entry { events, format: LINES, count: 1, meta: None, key: None, accepted_at: n }]).unwrap(),
+            log.append(vec![Entry {
+                events,
+                format: LINES,
+                count: 1,
+                meta: None,
+                key: None,
+                accepted_at: manade_store::system_clock(),
+            }])
+            .unwrap(),
         );
-        log.wait_for(n as u64, Duration::from_mins(1));
+        log.wait_for(n, Duration::from_mins(1));
     }
     let path = folder.path().join("00000001.log");
     let flip = || {
