@@ -1,7 +1,8 @@
 //! The data folder: format version, lock, a folder a pipeline.
 //!
-//! `FORMAT` is JSON: `{"format": 2, "program": "0.1.0"}`, written when the folder is made or brought up to date. `LOCK` is held by
-//! `flock` while the folder is open and has the holder's process id as text. `pipelines/NAME` belongs to a pipeline.
+//! `FORMAT` is JSON: `{"format": 2, "program": "0.1.0"}`, written when the folder is made or brought up to date. `LOCK`
+//! is held by `flock` while the folder is open and has the holder's process id as text. `pipelines/NAME` belongs to a
+//! pipeline.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -27,7 +27,6 @@ pub struct LogReader {
 
 /// Entries from a place on.
 struct Cursor {
-    log: EventLog,
     entries: EventReader,
     /// Read but not handed out.
     held: Option<LoggedEntry>,
@@ -116,7 +115,7 @@ fn meta_lines(meta: &[u8]) -> Vec<Option<String>> {
 
 impl Cursor {
     fn new(log: &EventLog, from: Position) -> Self {
-        Self { log: log.clone(), entries: log.read(from.0), held: None }
+        Self { entries: log.read(from.0), held: None }
     }
 
     /// The number of its next event.
@@ -125,22 +124,13 @@ impl Cursor {
     }
 
     /// The next entries, as many as can be read alike, of those that begin before event `end`. What stands before one
-    /// that cannot be read is given first; that one is met again until it can.
+    /// that cannot be read is given first.
     fn join(&mut self, end: u64) -> Result<Option<Joined>, ReadSourceError> {
-        let at = Position(self.position());
-        let first = self.next(end).inspect_err(|_| *self = Self::new(&self.log, at))?;
-        let Some(first) = first else { return Ok(None) };
+        let Some(first) = self.next(end)? else { return Ok(None) };
         let (events, count, accepted_at) = (first.events.to_vec(), u64::from(first.count), first.accepted_at);
         let mut joined = Joined { first, events, count, accepted_at };
         while joined.events.len() < CHUNK {
-            let entry = match self.next(end) {
-                Ok(Some(entry)) => entry,
-                Ok(None) => break,
-                Err(_) => {
-                    *self = Self::new(&self.log, Position(joined.first.first_event + joined.count));
-                    break;
-                }
-            };
+            let Ok(Some(entry)) = self.next(end) else { break };
             let follows = entry.first_event == joined.first.first_event + joined.count;
             let alike = entry.format == joined.first.format && entry.format == LINES;
             let plain = entry.meta.is_none() && joined.first.meta.is_none();

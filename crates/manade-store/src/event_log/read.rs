@@ -10,8 +10,9 @@ use super::{Body, Inner, LoggedEntry};
 use crate::error::{OpenError, ReadError};
 use crate::log::{Depth, FILE_HEADER, Frame, Scanner, Sum};
 
-/// Entries in order. `next` gives `None` at the present end; calling it again later goes on from there. Where the
-/// oldest events were dropped meanwhile, it goes on with the oldest that are kept.
+/// Entries in order. `next` gives `None` at the present end; calling it again later goes on from there. An entry that
+/// cannot be read is met again until it can. Where the oldest events were dropped meanwhile, it goes on with the oldest
+/// that are kept.
 #[derive(Debug)]
 pub struct EventReader {
     log: Arc<Inner>,
@@ -123,7 +124,10 @@ impl Iterator for EventReader {
             match self.fill() {
                 Ok(true) => {}
                 Ok(false) => return None,
-                Err(error) => return Some(Err(read_error(error))),
+                Err(error) => {
+                    self.cursor = None;
+                    return Some(Err(read_error(error)));
+                }
             }
         }
         let entry = self.ready.pop_front()?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Bench;
 use super::figures::{Bar, Figure, Section};
-use super::load::{Connection, Load, Plan};
+use super::load::{Connection, Load, Plan, get};
 use super::program::{Manade, settle};
 use super::statistics::{median, percentile, thousands};
 use crate::random::Random;
@@ -57,7 +57,7 @@ pub fn run(bench: &Bench) -> Result<Section> {
         let server = serve(&manade)?;
         let one = plan(server.port, SINGLE_CLIENTS, &single).saturate()?;
         let health = |_: u64, out: &mut Vec<u8>| {
-            out.extend_from_slice(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n");
+            out.extend_from_slice(get("/health/live").as_bytes());
         };
         let idle = Plan { status: 200, ..plan(server.port, SINGLE_CLIENTS, &health) }.saturate()?;
         let server = serve(&manade)?;

@@ -168,5 +168,10 @@ impl Plan<'_> {
     }
 }
 
+/// A request without a body.
+pub fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::figures::{Bar, Figure, Section};
-use super::load::{Connection, Load, Plan};
+use super::load::{Connection, Load, Plan, get};
 use super::program::of_status;
 use super::statistics::{median, thousands};
 use super::{Bench, events};
@@ -114,8 +114,4 @@ fn streamed(server: &Server, count: u64, runs: usize) -> Result<Vec<Figure>> {
         figure("streamed", median(&rates), "rows/s", rates),
         figure("most anonymous memory that it needs", memory / 1_048_576.0, "MiB", Vec::new()),
     ])
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
 }
