@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
 
 use crate::ipc;
 
@@ -47,13 +47,11 @@ impl Schemas {
     }
 }
 
-/// Whether a table's rows can be read with another schema: its columns by name, each of a type that can be cast.
+/// Whether a table's rows can be read with another schema: its columns by position, each of a type that can be cast.
 pub fn can_widen(from: &Schema, to: &Schema) -> bool {
     let (from, to) = (from.fields(), to.fields());
-    let fits = |(from, to): (&Arc<_>, &Arc<_>)| {
-        let (from, to): (&arrow_schema::Field, &arrow_schema::Field) = (from, to);
-        from.name() == to.name()
-            && (from.data_type() == to.data_type() || can_cast_types(from.data_type(), to.data_type()))
+    let fits = |(from, to): (&FieldRef, &FieldRef)| {
+        from.data_type() == to.data_type() || can_cast_types(from.data_type(), to.data_type())
     };
     from.len() == to.len() && from.iter().zip(to).all(fits)
 }

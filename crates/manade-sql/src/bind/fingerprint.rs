@@ -156,18 +156,27 @@ fn details(plan: &LogicalPlan, text: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Types of the numbers whose digits a call or cast makes something else of. A text of an integer does not show its type; a
-/// hash does.
+/// Types of the numbers whose digits a call or cast makes something else of, or which it takes as a text. A text of an
+/// integer does not show its type; a hash does.
 fn numbers_read(expr: &Expr, schema: &DFSchema) -> Result<Vec<DataType>> {
-    let (read, hashes) = match expr {
-        Expr::ScalarFunction(call) => (call.args.iter().collect(), ["hash", "xxhash64"].contains(&call.name())),
-        Expr::Cast(cast) => (vec![cast.expr.as_ref()], false),
-        _ => return Ok(Vec::new()),
-    };
-    let made = expr.get_type(schema)?;
-    if (is_number(&made) || made == DataType::Boolean) && !hashes {
-        return Ok(Vec::new());
-    }
-    let types = read.into_iter().map(|arg| arg.get_type(schema)).collect::<Result<Vec<_>>>()?;
-    Ok(types.into_iter().filter(|t| is_number(t) && (hashes || !t.is_integer())).collect())
+    let of_value = |made: &DataType| is_number(made) || *made == DataType::Boolean;
+    Ok(match expr {
+        Expr::Cast(cast) => {
+            let from = cast.expr.get_type(schema)?;
+            let read = is_number(&from) && !from.is_integer() && !of_value(cast.field.data_type());
+            if read { vec![from] } else { Vec::new() }
+        }
+        Expr::ScalarFunction(call) => {
+            let hashes = ["hash", "xxhash64"].contains(&call.name());
+            let given = call.args.iter().map(|arg| Ok(arg.to_field(schema)?.1)).collect::<Result<Vec<_>>>()?;
+            let taken = fields_with_udf(&given, call.func.as_ref())?;
+            let of_value = of_value(&expr.get_type(schema)?);
+            let read = given.iter().zip(&taken).filter(|(given, taken)| {
+                let by_value = of_value && is_number(taken.data_type());
+                is_number(given.data_type()) && (hashes || !(given.data_type().is_integer() || by_value))
+            });
+            read.map(|(given, _)| given.data_type().clone()).collect()
+        }
+        _ => Vec::new(),
+    })
 }
