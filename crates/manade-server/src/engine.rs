@@ -1,21 +1,28 @@
 //! Runs a [`Plan`] over a collection's rows with DataFusion: one stream, bounded memory, no tasks of its own.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::streaming::StreamingTable;
-use datafusion::common::DataFusionError;
-use datafusion::datasource::provider_as_source;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{Column, DFSchema, DataFusionError};
+use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder, TaskContext};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, SortExpr, TableSource};
-use datafusion::optimizer::optimize_projections::OptimizeProjections;
-use datafusion::physical_plan::execute_stream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, create_physical_expr};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use manade_pipeline::collection::{CollectionInfo, ReadError, RowBatches, Rows, ScanRequest};
 use parking_lot::Mutex;
@@ -28,10 +35,9 @@ mod expressions;
 /// Rows of a batch that queries work on.
 const BATCH_ROWS: usize = 8_192;
 
-/// Plans and runs queries; cheap to clone.
+/// Runs queries; cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    state: Arc<SessionState>,
     context: Arc<TaskContext>,
 }
 
@@ -55,58 +61,25 @@ impl Engine {
             .build_arc()
             .map_err(EngineError::Failed)?;
         let config = SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS);
-        // A plan is a scan, filters, an order and a projection in one partition: all that rules can do for it is to leave
-        // out columns that an order would carry along. All of them took two thirds of the time of a look-up by key.
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_optimizer_rules(vec![Arc::new(OptimizeProjections::new())])
-            .with_physical_optimizer_rules(Vec::new())
-            .build();
-        let context = state.task_ctx();
-        Ok(Self { state: Arc::new(state), context })
+        Ok(Self { context: Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime)) })
     }
 
     /// The plan's rows: its output columns, then the order's scalars, then the row's key. One row more than the
     /// plan's limit where there is one, so that the caller sees whether the page is the last.
-    pub async fn rows(
+    pub fn rows(
         &self,
         plan: &Plan,
         info: &CollectionInfo,
         rows: Box<dyn Rows>,
     ) -> Result<SendableRecordBatchStream, EngineError> {
-        let mut builder = filtered(plan, info, rows)?;
-        if let Some(after) = &plan.after {
-            builder = builder.filter(expressions::after(after, &plan.order)).map_err(EngineError::of)?;
-        }
-        let offset = usize::try_from(plan.offset).unwrap_or(usize::MAX);
-        let fetch = plan.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1));
-        let mut sorts: Vec<SortExpr> = plan
-            .order
-            .iter()
-            .map(|order| expressions::compared(&order.operand).sort(!order.descending, order.nulls_first))
-            .collect();
-        if plan.by_key {
-            sorts.push(expressions::key().sort(true, false));
-        }
-        if !sorts.is_empty() {
-            let top = fetch.map(|fetch| fetch.saturating_add(offset)).filter(|top| i64::try_from(*top).is_ok());
-            builder = builder.sort_with_limit(sorts, top).map_err(EngineError::of)?;
-        }
-        let fetch = fetch.filter(|fetch| i64::try_from(*fetch).is_ok());
-        if offset > 0 || fetch.is_some() {
-            let offset = offset.min(i64::MAX as usize);
-            builder = builder.limit(offset, fetch).map_err(EngineError::of)?;
-        }
-        let logical = builder.project(expressions::projection(plan)).and_then(LogicalPlanBuilder::build);
-        self.stream(logical.map_err(EngineError::of)?).await
+        self.run(plan, expressions::projection(plan), info, rows).map_err(EngineError::of)
     }
 
     /// How many rows match the plan's filters.
     pub async fn count(&self, plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>) -> Result<u64, EngineError> {
-        let builder = filtered(plan, info, rows)?;
-        let logical = builder.project([expressions::key()]).and_then(LogicalPlanBuilder::build);
-        let mut stream = self.stream(logical.map_err(EngineError::of)?).await?;
+        let all = Plan { order: Vec::new(), by_key: false, after: None, offset: 0, limit: None, ..plan.clone() };
+        let projection = vec![(expressions::key(), expressions::KEY.to_owned())];
+        let mut stream = self.run(&all, projection, info, rows).map_err(EngineError::of)?;
         let mut count = 0;
         while let Some(batch) = futures::StreamExt::next(&mut stream).await {
             count += batch.map_err(EngineError::of)?.num_rows() as u64;
@@ -114,9 +87,44 @@ impl Engine {
         Ok(count)
     }
 
-    async fn stream(&self, logical: LogicalPlan) -> Result<SendableRecordBatchStream, EngineError> {
-        let physical = self.state.create_physical_plan(&logical).await.map_err(EngineError::of)?;
-        execute_stream(physical, Arc::clone(&self.context)).map_err(EngineError::of)
+    /// Operators are put one on the other here: of a plan as plain as this a planner makes the same, and takes half of the
+    /// time of a look-up by key.
+    fn run(
+        &self,
+        plan: &Plan,
+        projection: Vec<(Expr, String)>,
+        info: &CollectionInfo,
+        rows: Box<dyn Rows>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let filter = expressions::filter(plan);
+        let sorts = expressions::sorts(plan);
+        let read = filter.iter().chain(sorts.iter().map(|(of, _)| of)).chain(projection.iter().map(|(of, _)| of));
+        let scan = Scan::new(plan, info, rows, read);
+        let schema = DFSchema::try_from(Arc::clone(&scan.schema))?;
+        let mut top: Arc<dyn ExecutionPlan> = Arc::new(StreamingTableExec::try_new(
+            Arc::clone(&scan.schema),
+            vec![Arc::new(scan)],
+            None,
+            [],
+            false,
+            None,
+        )?);
+        if let Some(filter) = filter {
+            top = Arc::new(FilterExec::try_new(physical(filter, &schema)?, top)?);
+        }
+        let offset = usize::try_from(plan.offset).unwrap_or(usize::MAX);
+        let fetch = plan.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1));
+        let sorts = sorts.into_iter().map(|(of, options)| Ok(PhysicalSortExpr::new(physical(of, &schema)?, options)));
+        if let Some(order) = LexOrdering::new(sorts.collect::<Result<Vec<_>, DataFusionError>>()?) {
+            let first = fetch.map(|fetch| fetch.saturating_add(offset)).filter(|first| *first < usize::MAX);
+            top = Arc::new(SortExec::new(order, top).with_fetch(first));
+        }
+        if offset > 0 || fetch.is_some() {
+            top = Arc::new(GlobalLimitExec::new(top, offset, fetch));
+        }
+        let output = projection.into_iter().map(|(of, name)| Ok((physical(of, &schema)?, name)));
+        let output = output.collect::<Result<Vec<_>, DataFusionError>>()?;
+        execute_stream(Arc::new(ProjectionExec::try_new(output, top)?), Arc::clone(&self.context))
     }
 }
 
@@ -135,36 +143,33 @@ impl EngineError {
     }
 }
 
-/// The rows that match the plan's filters.
-fn filtered(plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>) -> Result<LogicalPlanBuilder, EngineError> {
-    let source = source(plan, info, rows)?;
-    let mut builder = LogicalPlanBuilder::scan("rows", source, None).map_err(EngineError::of)?;
-    for filter in &plan.filters {
-        builder = builder.filter(expressions::predicate(filter)).map_err(EngineError::of)?;
-    }
-    Ok(builder)
-}
-
-/// The collection as a table whose columns are numbered: any name that a query writes is safe.
-fn source(plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>) -> Result<Arc<dyn TableSource>, EngineError> {
-    let mut fields: Vec<Field> = info
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(i, column)| Field::new(expressions::column_name(i), column.data_type.clone(), true))
-        .collect();
-    fields.push(Field::new(expressions::KEY, DataType::Binary, false));
-    let schema = Arc::new(Schema::new(fields));
-    let batches = rows.scan(&ScanRequest { equals: plan.equals.clone() });
-    let scan = Scan { schema: Arc::clone(&schema), batches: Mutex::new(Some(batches)) };
-    let table = StreamingTable::try_new(schema, vec![Arc::new(scan)]).map_err(EngineError::of)?;
-    Ok(provider_as_source(Arc::new(table)))
+/// An expression over a scan's columns, its parts brought to types that go together.
+fn physical(of: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let typed = of.rewrite(&mut TypeCoercionRewriter::new(schema))?.data;
+    create_physical_expr(&typed, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 
 /// A scan as DataFusion's one partition. Its iterator blocks, so that a query runs on a thread that may.
 struct Scan {
+    /// The collection's columns by their numbers, so that any name that a query writes is safe, and its key.
     schema: SchemaRef,
+    columns: Vec<usize>,
     batches: Mutex<Option<RowBatches>>,
+}
+
+impl Scan {
+    /// Of the columns that expressions read, and the key.
+    fn new<'a>(plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>, read: impl Iterator<Item = &'a Expr>) -> Self {
+        let read: HashSet<&Column> = read.flat_map(Expr::column_refs).collect();
+        let names = info.columns.iter().enumerate();
+        let numbered =
+            names.map(|(i, column)| (i, Field::new(expressions::column_name(i), column.data_type.clone(), true)));
+        let key = (info.columns.len(), Field::new(expressions::KEY, DataType::Binary, false));
+        let (columns, fields): (Vec<usize>, Vec<Field>) =
+            numbered.filter(|(_, field)| read.iter().any(|column| column.name == *field.name())).chain([key]).unzip();
+        let batches = rows.scan(&ScanRequest { equals: plan.equals.clone() });
+        Self { schema: Arc::new(Schema::new(fields)), columns, batches: Mutex::new(Some(batches)) }
+    }
 }
 
 impl fmt::Debug for Scan {
@@ -179,10 +184,13 @@ impl PartitionStream for Scan {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let schema = Arc::clone(&self.schema);
+        let (schema, columns) = (Arc::clone(&self.schema), self.columns.clone());
         let batches = self.batches.lock().take().unwrap_or_else(|| Box::new(std::iter::empty()));
         let renamed = batches.map(move |batch| match batch {
-            Ok(batch) => RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()).map_err(Into::into),
+            Ok(batch) => {
+                let read = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
+                RecordBatch::try_new(Arc::clone(&schema), read).map_err(Into::into)
+            }
             Err(error) => Err(DataFusionError::External(Box::new(error))),
         });
         Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), futures::stream::iter(renamed)))

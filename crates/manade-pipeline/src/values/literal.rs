@@ -110,8 +110,23 @@ fn shifted(number: &str, by: i32) -> Option<String> {
     Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
-/// Microseconds since the epoch of an ISO 8601 date or time; UTC where no zone is written. The year is 4 digits.
+/// Microseconds since the epoch of an ISO 8601 date or time; UTC where no zone is written.
 fn moment(text: &str) -> Option<i64> {
     let utc: Tz = "+00:00".parse().ok()?;
-    string_to_datetime(&utc, text.trim()).ok().map(|moment| moment.timestamp_micros())
+    let text = text.trim();
+    let of = |text: &str| string_to_datetime(&utc, text).ok().map(|moment| moment.timestamp_micros());
+    let Some((year, rest)) = expanded_year(text) else { return of(text) };
+    // The calendar repeats itself after 400 years: read with a year from 2000 to 2399, then moved.
+    let micros = of(&format!("{}{rest}", 2000 + year.rem_euclid(400)))?;
+    let cycles = (year.div_euclid(400) - 5).checked_mul(DAYS_IN_400_YEARS * MICROS_A_DAY)?;
+    micros.checked_add(cycles)
+}
+
+const DAYS_IN_400_YEARS: i64 = 146_097;
+
+/// ISO 8601's expanded years, as values are written: a sign and 6 digits; and what follows.
+fn expanded_year(text: &str) -> Option<(i64, &str)> {
+    let (year, rest) = text.split_at_checked(7)?;
+    let is_expanded = year.starts_with(['+', '-']) && rest.starts_with('-');
+    year.parse().ok().filter(|_| is_expanded).map(|year| (year, rest))
 }

@@ -88,7 +88,16 @@ fn literals_are_read_by_type() {
     check("2001-13-01", DataType::Date32, None);
     check("2001-01-01T00:00:00.5+01:00", zoned.clone(), moment(978_303_600_500_000));
     check("2001-01-01 00:00:00", zoned.clone(), moment(978_307_200_000_000));
-    check("now", zoned, None);
+    check("now", zoned.clone(), None);
+    // As they are written, far years too.
+    for micros in [-62_167_219_200_000_001, 253_402_300_800_000_000, 1_767_225_600_000_000_000, -99_999_999_999_999_999]
+    {
+        let array: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC"));
+        let mut text = Vec::new();
+        write_text(&array, 0, &mut text);
+        check(std::str::from_utf8(&text).unwrap(), zoned.clone(), moment(micros));
+    }
+    check("+999999-01-01", zoned, None);
     check("AP8=", DataType::BinaryView, Some(ScalarValue::BinaryView(Some(vec![0, 255]))));
     check("%%%", DataType::BinaryView, None);
     let list = DataType::new_list(DataType::Int32, true);

@@ -98,8 +98,7 @@ impl Answer<'_> {
             self.begin(head);
             return Ok(());
         }
-        let mut stream =
-            self.runtime.block_on(job.engine.rows(&job.plan, &job.info, rows)).map_err(|e| problem_of(&e, job))?;
+        let mut stream = job.engine.rows(&job.plan, &job.info, rows).map_err(|e| problem_of(&e, job))?;
         let fields: Vec<_> = job.plan.output.iter().map(|output| (output.name.clone(), type_of(output))).collect();
         let mut encoder = Encoder::new(job.format, &fields).map_err(|error| unexpected(&error))?;
         let limit = job.plan.limit.unwrap_or(u64::MAX);

@@ -1,5 +1,7 @@
 //! A plan's parts as DataFusion expressions over the numbered columns of a scan.
 
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::{InList, Like};
 use datafusion::logical_expr::{Expr, Operator, binary_expr, lit, not};
@@ -22,19 +24,42 @@ pub fn key() -> Expr {
 }
 
 /// The output columns as `o0..`, the order's scalars as `s0..`, then the key.
-pub fn projection(plan: &Plan) -> Vec<Expr> {
-    let outputs = plan.output.iter().enumerate().map(|(i, output)| output_of(output).alias(format!("o{i}")));
-    let scalars = plan.order.iter().enumerate().map(|(i, order)| compared(&order.operand).alias(format!("s{i}")));
-    outputs.chain(scalars).chain([key()]).collect()
+pub fn projection(plan: &Plan) -> Vec<(Expr, String)> {
+    let outputs = plan.output.iter().enumerate().map(|(i, output)| (output_of(output), format!("o{i}")));
+    let scalars = plan.order.iter().enumerate().map(|(i, order)| (compared(&order.operand), format!("s{i}")));
+    outputs.chain(scalars).chain([(key(), KEY.to_owned())]).collect()
 }
 
-/// The operand as it is compared: text under `->>`.
-pub fn compared(operand: &Operand) -> Expr {
+/// What rows of the plan must fulfil.
+pub fn filter(plan: &Plan) -> Option<Expr> {
+    let after = plan.after.iter().map(|cursor| after(cursor, &plan.order));
+    plan.filters.iter().map(predicate).chain(after).reduce(Expr::and)
+}
+
+pub fn sorts(plan: &Plan) -> Vec<(Expr, SortOptions)> {
+    let sort = |order: &Order| {
+        (compared(&order.operand), SortOptions { descending: order.descending, nulls_first: order.nulls_first })
+    };
+    let by_key = plan.by_key.then(|| (key(), SortOptions { descending: false, nulls_first: false }));
+    plan.order.iter().map(sort).chain(by_key).collect()
+}
+
+/// The operand's value: text under `->>`.
+fn value(operand: &Operand) -> Expr {
     let column = named(&column_name(operand.column));
     if operand.path.is_empty() && !operand.text { column } else { access::call(operand, column) }
 }
 
-pub fn predicate(of: &Predicate) -> Expr {
+/// The operand as it is compared: 0 for -0, which is equal to it.
+fn compared(operand: &Operand) -> Expr {
+    match operand.compared_type() {
+        DataType::Float64 => value(operand) + lit(0.0_f64),
+        DataType::Float32 => value(operand) + lit(0.0_f32),
+        _ => value(operand),
+    }
+}
+
+fn predicate(of: &Predicate) -> Expr {
     match of {
         Predicate::All(of) => of.iter().map(predicate).reduce(Expr::and).unwrap_or_else(|| lit(true)),
         Predicate::Any(of) => of.iter().map(predicate).reduce(Expr::or).unwrap_or_else(|| lit(false)),
@@ -76,7 +101,7 @@ pub fn predicate(of: &Predicate) -> Expr {
 
 /// Rows that come after the cursor's: greater in the first scalar of the order, or equal in it and greater in the
 /// next, and so on to the key.
-pub fn after(cursor: &Cursor, order: &[Order]) -> Expr {
+fn after(cursor: &Cursor, order: &[Order]) -> Expr {
     let mut expression = key().gt(lit(ScalarValue::Binary(Some(cursor.key.clone()))));
     for (order, value) in order.iter().zip(&cursor.values).rev() {
         let operand = compared(&order.operand);
@@ -97,12 +122,12 @@ pub fn after(cursor: &Cursor, order: &[Order]) -> Expr {
 
 fn output_of(output: &Output) -> Expr {
     match &output.cast {
-        None => compared(&output.operand),
+        None => value(&output.operand),
         Some(Cast::Text) => {
             let text = Operand { text: true, ..output.operand.clone() };
-            compared(&text)
+            value(&text)
         }
-        Some(Cast::To(data_type)) => manade_functions::cast(compared(&output.operand), data_type.clone()),
+        Some(Cast::To(data_type)) => manade_functions::cast(value(&output.operand), data_type.clone()),
     }
 }
 

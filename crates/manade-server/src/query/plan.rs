@@ -273,7 +273,7 @@ fn check_pattern(text: &str) -> Result<(), Problem> {
 }
 
 fn literal(text: &str, operand: &Operand, name: &str) -> Result<ScalarValue, Problem> {
-    values::parse(text, operand.compared_type()).map_err(|error| {
+    values::parse(text, operand.compared_type()).map(unsigned_zero).map_err(|error| {
         let code = match &error {
             LiteralError::Invalid { .. } => "22P02",
             LiteralError::OutOfRange { .. } => "22003",
@@ -292,6 +292,15 @@ fn literal(text: &str, operand: &Operand, name: &str) -> Result<ScalarValue, Pro
             _ => problem,
         }
     })
+}
+
+/// 0 for -0, which is equal to it: rows are also found by a hash of their value.
+fn unsigned_zero(value: ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(value + 0.0)),
+        ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(value + 0.0)),
+        other => other,
+    }
 }
 
 fn require_text(operand: &Operand, name: &str, operator: &str) -> Result<(), Problem> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ListArray};
+use arrow::array::{Array, ArrayRef, Float64Array, Int32Array, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{Field, Int32Type};
 use arrow::ipc::reader::StreamReader;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::client::{Answer, get, send};
-use super::memory::Memory;
+use super::memory::{Memory, Platform};
 use super::samples::{DAY, START, Sample, platform, samples};
 
 fn numbers(answer: &Answer) -> Vec<i64> {
@@ -493,6 +493,35 @@ fn pages(server: &Server, first: &str, mut between: impl FnMut()) -> Vec<Vec<i64
         next.clone_into(&mut path);
         between();
     }
+}
+
+/// 0 and -0 are one value, which an order leaves to the key and filters find both.
+#[test]
+fn zeros_are_equal() {
+    let numbers: Vec<f64> = (0..30).map(|n| [0.0, -0.0, 1.5, -1.5, f64::NAN][n % 5]).collect();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("n", Arc::new(Int32Array::from_iter_values(0..30))),
+        ("x", Arc::new(Float64Array::from(numbers.clone()))),
+    ];
+    let collection = Memory::new("zeros", CollectionKind::Keyed, columns);
+    let server = Server::start(Platform { collections: vec![collection], ..Platform::default() });
+    for order in ["x", "x.desc", "x.nullsfirst"] {
+        let mut seen: Vec<i64> = pages(&server, &format!("/data/zeros?order={order}&limit=2"), || {}).concat();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..30).collect::<Vec<i64>>(), "{order}");
+    }
+    let zeros: Vec<i64> = (0..30).filter(|n| numbers[*n as usize] == 0.0).collect();
+    for filter in ["x=eq.0", "x=eq.-0", "x=in.(-0)", "x=in.(0)", "or=(x.eq.-0)", "x=gt.-1&x=lt.1", "x=not.isdistinct.0"]
+    {
+        let mut found = numbers_of(&server, &format!("/data/zeros?{filter}"));
+        found.sort_unstable();
+        assert_eq!(found, zeros, "{filter}");
+    }
+    assert!(get(server.address, "/data/zeros?x=eq.0").text().contains("-0.0"), "rows show what they hold");
+}
+
+fn numbers_of(server: &Server, path: &str) -> Vec<i64> {
+    numbers(&get(server.address, path))
 }
 
 #[test]
