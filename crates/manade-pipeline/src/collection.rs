@@ -11,6 +11,10 @@ use datafusion::scalar::ScalarValue;
 pub trait Collection: Send + Sync {
     fn info(&self) -> Arc<CollectionInfo>;
 
+    /// What its commits are of: it is another once the result began anew, or an edit changed what its rows show. A commit
+    /// of one version means nothing in another.
+    fn version(&self) -> u64;
+
     fn freshness(&self) -> Freshness;
 
     /// How many rows the newest commit has; groups that HAVING leaves out count too.

@@ -82,6 +82,9 @@ pub struct ResultProgress {
     /// Events of older dead letters are read by the result itself, as it was added after them.
     #[serde(default)]
     pub first_letter: u64,
+    /// When its first event was to come, microseconds since the epoch.
+    #[serde(default)]
+    pub began: i64,
     /// No longer in the platform: kept until its collection is dropped.
     pub removed: bool,
 }

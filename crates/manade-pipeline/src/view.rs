@@ -4,15 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, new_null_array};
-use arrow::compute::{concat_batches, filter_record_batch};
-use arrow::datatypes::{Field, Schema, SchemaRef, UInt64Type};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, StructArray, new_null_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use arrow::error::ArrowError;
 use arrow_row::{RowConverter, SortField};
 use datafusion::scalar::ScalarValue;
 use manade_model::{Emit, Sink};
-use manade_sql::{Groups, Query, RowReader, SqlError, Stage, StateTable};
+use manade_sql::{Groups, KeyPart, Query, RowReader, SqlError, Stage, StateTable};
 use manade_store::{ChangedKind, Reader, Snapshot, View};
 use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::collection::{
     ChangeBatch, ChangeKind, Changes, Collection, CollectionInfo, CollectionKind, Freshness, KEY_COLUMN, OutputColumn,
@@ -21,8 +23,9 @@ use crate::collection::{
 use crate::commit::{rows_schema, typed};
 use crate::groups::{rows_name, state_name};
 use crate::lookup::{self, Lookups, is_indexable};
-use crate::progress::{Definition, Progress};
+use crate::progress::{Definition, Progress, ResultProgress};
 
+mod entries;
 mod feed;
 mod ranking;
 
@@ -32,6 +35,7 @@ use self::ranking::Ranking;
 /// One result's rows in a store.
 pub struct ResultCollection {
     info: Arc<CollectionInfo>,
+    version: u64,
     reader: Reader,
     shape: Arc<Shape>,
     lateness: i64,
@@ -57,15 +61,13 @@ struct Shape {
 
 impl ResultCollection {
     /// `None` where the result keeps no rows.
-    pub fn new(
-        pipeline: &str,
-        definition: &Definition,
-        query: Arc<Query>,
-        reader: Reader,
-        lateness: i64,
-    ) -> Option<Self> {
+    pub fn new(pipeline: &str, progress: &ResultProgress, query: Arc<Query>, reader: Reader) -> Option<Self> {
+        let definition = &progress.definition;
         let info = info_of(pipeline, definition, &query)?;
         let appends = info.kind == CollectionKind::Append;
+        // Rows that were appended stay as they are.
+        let shown = if appends { "" } else { definition.sql.as_str() };
+        let version = xxh3_64(format!("{}\0{shown}", progress.began).as_bytes());
         let schema = rows_schema(&query);
         let column = |name: &String| query.columns.iter().position(|column| column.name == *name);
         let indexed = definition.index.iter().filter_map(column);
@@ -74,7 +76,8 @@ impl ResultCollection {
         let shape = Shape { result: definition.name.clone(), query, schema, appends, indexed, lookups, ranking, idle };
         let top = Mutex::new(TopFeed::default());
         let fresh = Mutex::new(None);
-        Some(Self { info: Arc::new(info), reader, shape: Arc::new(shape), lateness, top, fresh })
+        let (info, shape, lateness) = (Arc::new(info), Arc::new(shape), progress.lateness);
+        Some(Self { info, version, reader, shape, lateness, top, fresh })
     }
 }
 
@@ -104,6 +107,10 @@ pub fn info_of(pipeline: &str, definition: &Definition, query: &Query) -> Option
 impl Collection for ResultCollection {
     fn info(&self) -> Arc<CollectionInfo> {
         Arc::clone(&self.info)
+    }
+
+    fn version(&self) -> u64 {
+        self.version
     }
 
     fn freshness(&self) -> Freshness {
@@ -242,47 +249,31 @@ impl Shape {
             return Ok(Box::new(std::iter::once(self.top(view))));
         }
         let Some(main) = view.snapshot(&state_name(&self.result, 0)) else { return Ok(Box::new(std::iter::empty())) };
-        let entries = self.entries(view)?;
         let wanted = self.key_filters(request);
-        if let Some(batch) = self.look_up(&main, &wanted)? {
-            return Ok(Box::new(std::iter::once(self.visible(&batch, &entries))));
-        }
-        if let Some(hashes) = self.groups_found(&main, &entries, request)? {
-            let found = main.lookup_all(&hashes).map_err(|e| read_error(&e))?;
+        let found = match self.look_up(&main, &wanted)? {
+            Some(group) => Some(group),
+            None => self.groups_found(view, &main, request)?,
+        };
+        if let Some(found) = found {
             let found = Self::matching(found, &wanted)?;
+            let entries = self.entries_of(view, &found)?;
             return Ok(Box::new(std::iter::once(self.visible(&found, &entries))));
         }
-        let shape = Arc::clone(&self);
-        let batches = main.scan().map(move |batch| {
-            let batch = Self::matching(batch.map_err(|e| read_error(&e))?, &wanted)?;
-            shape.visible(&batch, &entries)
+        let batches = self.parts(view, &main).map(move |part| {
+            let (batch, entries) = part?;
+            self.visible(&Self::matching(batch, &wanted)?, &entries)
         });
         Ok(Box::new(batches))
     }
 
-    /// All entries: they are few where there are any readers in a hurry, and read whole by the others.
-    fn entries(&self, view: &View) -> Result<Vec<RecordBatch>, ReadError> {
-        let mut all = Vec::new();
-        for (index, table) in self.groups().entries.iter().enumerate() {
-            let batches = match view.snapshot(&state_name(&self.result, index + 1)) {
-                Some(rows) => rows.scan().collect::<Result<Vec<_>, _>>().map_err(|e| read_error(&e))?,
-                None => Vec::new(),
-            };
-            all.push(concat_batches(&table.schema, &batches).map_err(|e| ReadError::Failed(e.to_string()))?);
-        }
-        Ok(all)
-    }
-
-    /// Equality filters on group key columns that are selected as they are: key column and value.
+    /// Equality filters on visible columns that show a key column: this one and the value.
     fn key_filters(&self, request: &ScanRequest) -> Vec<(usize, ScalarValue)> {
-        let key_of = |visible: usize| {
-            let name = &self.query.columns[visible].name;
-            self.query.key.iter().position(|key| key == name)
-        };
         let typed = |(column, value): &(usize, ScalarValue)| {
-            let key = key_of(*column)?;
-            let field = self.main().schema.fields().get(key)?.clone();
-            (value.data_type() == *field.data_type()).then(|| (key, value.clone()))
+            let key = self.query.key_parts.iter().find_map(|(visible, part)| match part {
+                KeyPart::Column(key) if visible == column => Some(*key),
+                _ => None,
+            })?;
+            (value.data_type() == *self.main().schema.field(key).data_type()).then(|| (key, value.clone()))
         };
         request.equals.iter().filter_map(typed).collect()
     }
@@ -299,8 +290,7 @@ impl Shape {
             values.push(value.to_array().map_err(|e| ReadError::Failed(e.to_string()))?);
         }
         let hash = manade_store::hash_columns(&values, 1)[0];
-        let found = main.lookup(hash).map_err(|e| read_error(&e))?;
-        Self::matching(found, wanted).map(Some)
+        main.lookup(hash).map(Some).map_err(|e| read_error(&e))
     }
 
     /// An indexed column that the request fixes, by its number among them, and the value.
@@ -312,13 +302,13 @@ impl Shape {
         })
     }
 
-    /// Hashes of the groups that may have the value of an indexed column; `None` where a scan is as good.
+    /// The groups that may have the value of an indexed column; `None` where a scan is as good.
     fn groups_found(
-        &self,
+        self: &Arc<Self>,
+        view: &View,
         main: &Snapshot,
-        entries: &[RecordBatch],
         request: &ScanRequest,
-    ) -> Result<Option<Vec<u64>>, ReadError> {
+    ) -> Result<Option<RecordBatch>, ReadError> {
         let key = self.main().lookup_columns();
         let Some((column, value)) = self.indexed(request).filter(|_| !key.is_empty()) else { return Ok(None) };
         let mut lookups = self.lookups.lock();
@@ -332,7 +322,7 @@ impl Shape {
             None => None,
         };
         let visible = self.schema.fields().len();
-        let add = |lookups: &mut Lookups, batch: &RecordBatch| -> Result<(), ReadError> {
+        let add = |lookups: &mut Lookups, batch: &RecordBatch, entries: &[RecordBatch]| -> Result<(), ReadError> {
             let rows = self.with_reader(|reader| reader.rows(batch, entries))?;
             let columns =
                 typed(&rows.columns()[..visible], &self.schema).map_err(|e| ReadError::Failed(e.to_string()))?;
@@ -345,18 +335,22 @@ impl Shape {
             for changed in changes {
                 let changed = changed.map_err(|e| read_error(&e))?;
                 if changed.kind == ChangedKind::Upsert {
-                    add(&mut lookups, &changed.rows)?;
+                    add(&mut lookups, &changed.rows, &self.entries_of(view, &changed.rows)?)?;
                 }
             }
         } else {
             lookups.begin(self.indexed.len());
-            for batch in main.scan() {
-                add(&mut lookups, &batch.map_err(|e| read_error(&e))?)?;
+            for part in self.parts(view, main) {
+                let (batch, entries) = part?;
+                add(&mut lookups, &batch, &entries)?;
             }
         }
         lookups.reach(main.commit(), 0);
         let found = lookups.find(column, &value);
-        Ok((found.len() as u64 <= main.rows() / 4 + 1).then_some(found))
+        if found.len() as u64 > main.rows() / 4 + 1 {
+            return Ok(None);
+        }
+        main.lookup_all(&found).map(Some).map_err(|e| read_error(&e))
     }
 
     /// Ids of the appended rows that may have the value of an indexed column.
@@ -377,7 +371,7 @@ impl Shape {
     }
 
     fn matching(batch: RecordBatch, wanted: &[(usize, ScalarValue)]) -> Result<RecordBatch, ReadError> {
-        let failed = |e: arrow::error::ArrowError| ReadError::Failed(e.to_string());
+        let failed = |e: ArrowError| ReadError::Failed(e.to_string());
         let mut batch = batch;
         for (key, value) in wanted {
             let value = value.to_scalar().map_err(|e| ReadError::Failed(e.to_string()))?;
@@ -419,7 +413,7 @@ impl Shape {
     /// Visible columns and the key.
     fn keyed_schema(&self) -> SchemaRef {
         let mut fields: Vec<Arc<Field>> = self.schema.fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(KEY_COLUMN, arrow::datatypes::DataType::Binary, false)));
+        fields.push(Arc::new(Field::new(KEY_COLUMN, DataType::Binary, false)));
         Arc::new(Schema::new(fields))
     }
 
@@ -433,7 +427,7 @@ impl Shape {
 
     /// Changed groups: those that are visible, and those that HAVING leaves out now.
     fn upserts(&self, view: &View, commit: u64, main: &RecordBatch) -> Result<Vec<ChangeBatch>, ReadError> {
-        let rows = self.visible(main, &self.entries(view)?)?;
+        let rows = self.visible(main, &self.entries_of(view, main)?)?;
         let mut batches = Vec::new();
         if rows.num_rows() < main.num_rows() {
             let key_columns = self.main().key_columns;
@@ -455,15 +449,34 @@ impl Shape {
     fn only_keys(&self, groups: &RecordBatch) -> Result<RecordBatch, ReadError> {
         let key_columns = self.main().key_columns;
         let keys = keys_of(&groups.columns()[..key_columns], groups.num_rows())?;
-        let column = |field: &Arc<Field>| {
-            let key = self.query.key.iter().position(|key| key == field.name());
-            match key.map(|key| groups.column(key)) {
-                Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-                _ => new_null_array(field.data_type(), groups.num_rows()),
-            }
+        let known = |visible: usize| self.query.key_parts.iter().find(|(column, _)| *column == visible);
+        let column = |(visible, field): (usize, &Arc<Field>)| match known(visible) {
+            Some((_, part)) => self.key_part(groups, *part, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), groups.num_rows())),
         };
-        let visible: Vec<ArrayRef> = self.schema.fields().iter().map(column).collect();
+        let visible = self.schema.fields().iter().enumerate().map(column);
+        let visible = visible.collect::<Result<Vec<_>, _>>().map_err(|e| ReadError::Failed(e.to_string()))?;
         self.with_key(&visible, &keys)
+    }
+
+    /// A visible column that shows a part of the groups' key.
+    fn key_part(&self, groups: &RecordBatch, part: KeyPart, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+        let ends = || self.main().window_ends(groups).map(|ends| Arc::new(ends) as ArrayRef);
+        let shown = match (part, data_type) {
+            (KeyPart::Column(key), _) => Some(Arc::clone(groups.column(key))),
+            (KeyPart::WindowEnd, _) => ends(),
+            (KeyPart::Window, DataType::Struct(fields)) => {
+                let start = self.main().window_start.map(|start| Arc::clone(groups.column(start)));
+                let Some((start, end)) = start.zip(ends()) else {
+                    return Ok(new_null_array(data_type, groups.num_rows()));
+                };
+                let left_out = start.nulls().cloned();
+                let bounds = typed(&[start, end], &Arc::new(Schema::new(fields.clone())))?;
+                Some(Arc::new(StructArray::try_new(fields.clone(), bounds, left_out)?) as ArrayRef)
+            }
+            (KeyPart::Window, _) => None,
+        };
+        Ok(shown.unwrap_or_else(|| new_null_array(data_type, groups.num_rows())))
     }
 }
 
@@ -472,7 +485,7 @@ fn keys_of(columns: &[ArrayRef], rows: usize) -> Result<BinaryArray, ReadError> 
     if columns.is_empty() {
         return Ok(BinaryArray::from_iter_values(std::iter::repeat_n(b"", rows)));
     }
-    let failed = |e: arrow::error::ArrowError| ReadError::Failed(e.to_string());
+    let failed = |e: ArrowError| ReadError::Failed(e.to_string());
     let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
     let converted = RowConverter::new(fields).and_then(|c| c.convert_columns(columns)).map_err(failed)?;
     Ok(BinaryArray::from_iter_values(converted.iter().map(|row| row.data().to_vec())))

@@ -1,8 +1,9 @@
 //! `GET /data/{collection}/changes`: server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 //!
 //! Every event has an id to resume from: `commit` behind the last row of a commit, `before.commit.key` within one, and
-//! `s.commit.key` within the present rows that `snapshot=true` begins with. Resuming within a commit goes on behind
-//! that row where it is still there, and sends the commit again where it is not: a row may come twice, none is missed.
+//! `s.commit.key` within the present rows that `snapshot=true` begins with, each followed by `@` and the collection's
+//! version. Resuming within a commit goes on behind that row where it is still there, and sends the commit again where it is
+//! not: a row may come twice, none is missed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,9 +16,7 @@ use axum::http::{Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use manade_pipeline::collection::{
-    ChangeBatch, ChangeKind, Collection, CollectionInfo, CollectionKind, ReadError, ScanRequest,
-};
+use manade_pipeline::collection::{ChangeBatch, ChangeKind, Collection, CollectionKind, ReadError, ScanRequest};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::app::App;
@@ -58,8 +57,9 @@ pub async fn changes(
     let freshness = collection.freshness();
     let resumed = headers.get("last-event-id").map(|value| {
         let text = value.to_str().unwrap_or_default();
-        // A position ahead of the data belongs to data that was reset.
-        let position = Position::parse(text).filter(|position| position.since() <= freshness.commit);
+        // A position ahead of the data belongs to data that was there before a backup was restored.
+        let position = Position::parse(text, collection.version());
+        let position = position.filter(|position| position.since() <= freshness.commit);
         position.ok_or_else(|| unknown_position(text, &name))
     });
     let resumed = resumed.transpose()?;
@@ -106,7 +106,12 @@ fn unknown_position(text: &str, name: &str) -> Problem {
 }
 
 impl Position {
-    pub fn parse(text: &str) -> Option<Self> {
+    /// `None` where it is none of this version of the collection.
+    pub fn parse(id: &str, version: u64) -> Option<Self> {
+        let (text, of) = id.rsplit_once('@')?;
+        if of != format!("{version:x}") {
+            return None;
+        }
         let mut parts = text.split('.');
         let position = match (parts.next()?, parts.next(), parts.next()) {
             ("s", Some(commit), Some(key)) => {
@@ -130,13 +135,13 @@ impl Position {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn id(&self, version: u64) -> String {
         let text = match self {
             Self::After(commit) => commit.to_string(),
             Self::Within { after, commit, key } => format!("{after}.{commit}.{}", URL_SAFE_NO_PAD.encode(key)),
             Self::Snapshot { commit, key } => format!("s.{commit}.{}", URL_SAFE_NO_PAD.encode(key)),
         };
-        out.extend_from_slice(text.as_bytes());
+        format!("{text}@{version:x}")
     }
 }
 
@@ -154,8 +159,24 @@ impl Start {
     fn verify(&self, collection: &dyn Collection) -> Result<(), ReadError> {
         match &self.resumed {
             None => Ok(()),
+            Some(Position::Snapshot { commit, key }) if collection.info().kind == CollectionKind::Append => {
+                follows(collection, key)?;
+                collection.changes(*commit).map(|_| ())
+            }
             Some(position) => collection.changes(position.since()).map(|_| ()),
         }
+    }
+}
+
+/// An append collection's rows are numbered: those behind a key are all there, or it is too old.
+fn follows(collection: &dyn Collection, key: &[u8]) -> Result<(), ReadError> {
+    let number = |key: &[u8]| key.try_into().map(u64::from_be_bytes).ok();
+    let rows = collection.snapshot()?;
+    let oldest = rows.commit();
+    let first = rows.scan(&ScanRequest::default()).next().transpose()?.filter(|rows| rows.num_rows() > 0);
+    match first.and_then(|rows| number(self::key(&rows, 0))).zip(number(key)) {
+        Some((first, sent)) if first > sent + 1 => Err(ReadError::Gone { oldest }),
+        _ => Ok(()),
     }
 }
 
@@ -165,7 +186,7 @@ struct Feed {
     collection: Arc<dyn Collection>,
     /// Of the backend when the collection was looked up.
     generation: u64,
-    names: Arc<Vec<Vec<u8>>>,
+    shown: Arc<Shown>,
     position: Position,
     pending: VecDeque<Bytes>,
     /// While the present rows are sent.
@@ -205,7 +226,7 @@ impl Feed {
         });
         let position = start.resumed.unwrap_or(Position::After(start.commit));
         Self {
-            names: Arc::new(quoted_names(&info)),
+            shown: Arc::new(Shown::of(collection.as_ref())),
             app: Arc::clone(app),
             collection,
             generation: start.generation,
@@ -225,7 +246,7 @@ impl Feed {
             self.started = true;
             let mut hello = b": changes\n".to_vec();
             if self.snapshot.is_none() {
-                mark(&self.position, &mut hello);
+                self.shown.mark(&self.position, &mut hello);
             } else {
                 hello.push(b'\n');
             }
@@ -260,12 +281,13 @@ impl Feed {
     }
 
     /// An edited platform has another collection under the name. Where its rows look different, the feed ends: a client
-    /// that comes back with its last id goes on with the new ones.
+    /// that comes back with its last id goes on with the new ones, or hears that they are others.
     fn look_up(&mut self) -> Option<()> {
         let generation = self.app.backend.generation();
         if generation != self.generation {
             let (old, new) = (self.collection.info(), self.app.backend.collection(&self.collection.info().name)?);
             let alike = new.info().columns == old.columns && new.info().kind == old.kind && new.info().key == old.key;
+            let alike = alike && new.version() == self.collection.version();
             self.collection = alike.then_some(new)?;
             self.generation = generation;
         }
@@ -278,11 +300,11 @@ impl Feed {
         self.commits.mark_unchanged();
         self.look_up()?;
         let permit = self.app.query_permit().await.ok()?;
-        let (collection, position, names) =
-            (Arc::clone(&self.collection), self.position.clone(), Arc::clone(&self.names));
+        let (collection, position, shown) =
+            (Arc::clone(&self.collection), self.position.clone(), Arc::clone(&self.shown));
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            read_changes(collection.as_ref(), &position, &names)
+            read_changes(collection.as_ref(), &position, &shown)
         });
         let (chunks, position) = read.await.ok()?.ok()?;
         self.position = position;
@@ -295,14 +317,14 @@ impl Feed {
 fn read_changes(
     collection: &dyn Collection,
     position: &Position,
-    names: &[Vec<u8>],
+    shown: &Shown,
 ) -> Result<(Vec<Bytes>, Position), ReadError> {
     let (since, skip) = match position {
         Position::After(commit) | Position::Snapshot { commit, .. } => (*commit, None),
         Position::Within { after, commit, key } => (*after, Some((*commit, key.as_slice()))),
     };
     let changes = collection.changes(since)?;
-    let mut writer = Writer { names, chunks: Vec::new(), out: Vec::new() };
+    let mut writer = Writer { shown, chunks: Vec::new(), out: Vec::new() };
     let mut batches = changes.batches.as_slice();
     let mut before = since;
     while let Some(first) = batches.first() {
@@ -319,7 +341,7 @@ fn read_changes(
 }
 
 struct Writer<'a> {
-    names: &'a [Vec<u8>],
+    shown: &'a Shown,
     chunks: Vec<Bytes>,
     out: Vec<u8>,
 }
@@ -343,7 +365,7 @@ impl Writer<'_> {
                 } else {
                     Position::Within { after: before, commit, key: key(&batch.rows, row).to_vec() }
                 };
-                event(kind_name(batch.kind), &position, self.names, &batch.rows, row, &mut self.out);
+                self.shown.event(batch.kind, &position, &batch.rows, row, &mut self.out);
                 if self.out.len() > CHUNK_BYTES {
                     self.chunks.push(Bytes::from(std::mem::take(&mut self.out)));
                 }
@@ -378,7 +400,7 @@ impl Present {
 
     fn rows(&self, sender: &mpsc::Sender<Result<(Bytes, Position), ReadError>>) -> Result<(), ReadError> {
         let info = self.collection.info();
-        let names = quoted_names(&info);
+        let shown = Shown::of(self.collection.as_ref());
         let kind = if info.kind == CollectionKind::Append { ChangeKind::Append } else { ChangeKind::Upsert };
         let rows = self.collection.snapshot()?;
         let commit = rows.commit();
@@ -391,7 +413,7 @@ impl Present {
                     continue;
                 }
                 let position = Position::Snapshot { commit, key: key.to_vec() };
-                event(kind_name(kind), &position, &names, &batch, row, &mut out);
+                shown.event(kind, &position, &batch, row, &mut out);
                 if out.len() > CHUNK_BYTES {
                     let chunk = (Bytes::from(std::mem::take(&mut out)), position);
                     if sender.blocking_send(Ok(chunk)).is_err() {
@@ -402,29 +424,44 @@ impl Present {
         }
         // The feed goes on from the snapshot's commit, or from the one that the client began with.
         let end = Position::After(self.since.unwrap_or(commit));
-        mark(&end, &mut out);
+        shown.mark(&end, &mut out);
         // A reader that is gone needs nothing more.
         let _ = sender.blocking_send(Ok((Bytes::from(out), end)));
         Ok(())
     }
 }
 
-/// An id without an event: the client stores it.
-fn mark(position: &Position, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"id: ");
-    position.write(out);
-    out.extend_from_slice(b"\n\n");
+/// How a collection's events look.
+struct Shown {
+    /// Of the columns, as members of an object begin.
+    names: Vec<Vec<u8>>,
+    version: u64,
 }
 
-fn event(kind: &str, position: &Position, names: &[Vec<u8>], rows: &RecordBatch, row: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\nid: ");
-    position.write(out);
-    out.extend_from_slice(b"\ndata: ");
-    let visible: &[ArrayRef] = &rows.columns()[..rows.num_columns() - 1];
-    object(names, visible, row, false, out);
-    out.extend_from_slice(b"\n\n");
+impl Shown {
+    fn of(collection: &dyn Collection) -> Self {
+        let info = collection.info();
+        let quoted = info.columns.iter().map(|column| {
+            let mut out = Vec::new();
+            values::write_string(&column.name, &mut out);
+            out.push(b':');
+            out
+        });
+        Self { names: quoted.collect(), version: collection.version() }
+    }
+
+    /// An id without an event: the client stores it.
+    fn mark(&self, position: &Position, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("id: {}\n\n", position.id(self.version)).as_bytes());
+    }
+
+    fn event(&self, kind: ChangeKind, position: &Position, rows: &RecordBatch, row: usize, out: &mut Vec<u8>) {
+        let (kind, id) = (kind_name(kind), position.id(self.version));
+        out.extend_from_slice(format!("event: {kind}\nid: {id}\ndata: ").as_bytes());
+        let visible: &[ArrayRef] = &rows.columns()[..rows.num_columns() - 1];
+        object(&self.names, visible, row, false, out);
+        out.extend_from_slice(b"\n\n");
+    }
 }
 
 fn kind_name(kind: ChangeKind) -> &'static str {
@@ -437,14 +474,4 @@ fn kind_name(kind: ChangeKind) -> &'static str {
 
 fn key(rows: &RecordBatch, row: usize) -> &[u8] {
     rows.column(rows.num_columns() - 1).as_binary::<i32>().value(row)
-}
-
-fn quoted_names(info: &CollectionInfo) -> Vec<Vec<u8>> {
-    let quoted = info.columns.iter().map(|column| {
-        let mut out = Vec::new();
-        values::write_string(&column.name, &mut out);
-        out.push(b':');
-        out
-    });
-    quoted.collect()
 }

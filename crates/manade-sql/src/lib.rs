@@ -28,7 +28,8 @@ pub use bind::compile;
 pub use error::SqlError;
 pub use named::{Named, named};
 pub use query::{
-    Catalog, Groups, Input, OutputColumn, Query, SessionColumns, Stage, StateTable, TableSet, TopN, Upstream, Window,
+    Catalog, Groups, Input, KeyPart, OutputColumn, Query, SessionColumns, Stage, StateTable, TableSet, TopN, Upstream,
+    Window,
 };
 pub use run::{Merger, RowReader, StageOutput, Worker};
 

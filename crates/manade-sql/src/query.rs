@@ -58,6 +58,8 @@ pub struct Query {
     pub fingerprint: String,
     /// Visible names of the group key's columns; empty where the query does not select all of them.
     pub key: Vec<String>,
+    /// Visible columns that show a part of the group's key as it is, by their number.
+    pub key_parts: Vec<(usize, KeyPart)>,
     /// Path in the visible columns that is each row's event time for a result that reads this one: the event time
     /// itself, or the window's end.
     pub time: Option<Vec<String>>,
@@ -124,6 +126,16 @@ impl Window {
     }
 }
 
+/// What of a group's key a visible column shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPart {
+    /// A key column of the main table.
+    Column(usize),
+    /// The window, a struct of its start and end.
+    Window,
+    WindowEnd,
+}
+
 /// Key columns first, then accumulator states.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateTable {
@@ -169,11 +181,6 @@ impl StateTable {
         let columns = if self.limited { self.group_columns } else { self.key_columns };
         let columns = if self.session.is_some() { self.group_columns } else { columns };
         (0..columns).filter(|column| !self.is_session(*column)).collect()
-    }
-
-    /// Columns by which the entries of a main row are found: the group's.
-    pub fn group_lookup_columns(&self) -> Vec<usize> {
-        (0..self.group_columns).collect()
     }
 
     /// The end of each row's window (µs, UTC): the row is final when the watermark reaches it. Null where the window was

@@ -1,6 +1,7 @@
 //! The rows of a top-N result: all groups are read once, later only those that have changed.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BinaryArray, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -36,7 +37,7 @@ struct Changed {
 
 impl Shape {
     /// What a top-N result serves, in its order.
-    pub fn top(&self, view: &View) -> Result<RecordBatch, ReadError> {
+    pub fn top(self: &Arc<Self>, view: &View) -> Result<RecordBatch, ReadError> {
         let Some(main) = view.snapshot(&state_name(&self.result, 0)) else {
             return Ok(RecordBatch::new_empty(self.keyed_schema()));
         };
@@ -48,7 +49,7 @@ impl Shape {
     /// The change feed from a commit that nobody remembers: a group that has changed may have been among the first, and
     /// of the others only those that would be without the changed ones. So rows may be told again, and rows to be gone
     /// that the reader never had.
-    pub fn top_since(&self, view: &View, since: u64) -> Result<Changes, ReadError> {
+    pub fn top_since(self: &Arc<Self>, view: &View, since: u64) -> Result<Changes, ReadError> {
         let commit = view.commit();
         let none = Changes { commit, batches: Vec::new() };
         let Some(main) = view.snapshot(&state_name(&self.result, 0)) else { return Ok(none) };
@@ -74,7 +75,7 @@ impl Shape {
         Ok(Changes { commit, batches })
     }
 
-    fn ranking(&self, view: &View, main: &Snapshot) -> Result<Ranking, ReadError> {
+    fn ranking(self: &Arc<Self>, view: &View, main: &Snapshot) -> Result<Ranking, ReadError> {
         let mut kept = self.ranking.lock();
         if let Some(last) = kept.as_ref().filter(|last| last.commit == view.commit()) {
             return Ok(last.clone());
@@ -95,12 +96,16 @@ impl Shape {
     }
 
     /// Of all groups but these.
-    fn rank_all(&self, view: &View, main: &Snapshot, without: &HashSet<Vec<u8>>) -> Result<Ranking, ReadError> {
-        let entries = self.entries(view)?;
+    fn rank_all(
+        self: &Arc<Self>,
+        view: &View,
+        main: &Snapshot,
+        without: &HashSet<Vec<u8>>,
+    ) -> Result<Ranking, ReadError> {
         let mut best: Option<RecordBatch> = None;
         let mut count = 0;
-        for batch in main.scan() {
-            let mut batch = batch.map_err(|e| read_error(&e))?;
+        for part in self.parts(view, main) {
+            let (mut batch, entries) = part?;
             if !without.is_empty() {
                 batch = except(&batch, &self.state_keys(&batch)?, without)?;
             }
@@ -110,7 +115,7 @@ impl Shape {
         }
         let rows = match best {
             Some(rows) => rows,
-            None => self.with_reader(|reader| reader.rows(&RecordBatch::new_empty(main.schema()), &entries))?,
+            None => self.with_reader(|reader| reader.rows(&RecordBatch::new_empty(main.schema()), &[]))?,
         };
         Ok(Ranking { commit: view.commit(), whole: count == rows.num_rows(), rows })
     }
@@ -122,8 +127,8 @@ impl Shape {
         let visible = self.schema.fields().len();
         let keys = keys_of(&last.rows.columns()[visible..][..self.main().key_columns], last.rows.num_rows())?;
         let others = except(&last.rows, &keys, &changed.keys)?;
-        let entries = if changed.states.is_empty() { Vec::new() } else { self.entries(view)? };
         let states = concat_batches(&main.schema(), &changed.states).map_err(failed)?;
+        let entries = self.entries_of(view, &states)?;
         let news = self.with_reader(|reader| reader.rows(&states, &entries))?;
         let rows = self.first_of([&others, &news])?;
         let whole = last.whole && rows.num_rows() == others.num_rows() + news.num_rows();

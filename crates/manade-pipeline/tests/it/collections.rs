@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use datafusion::scalar::ScalarValue;
@@ -243,6 +244,69 @@ results:
             assert_eq!(known, expected, "what the reader has");
         }
     }
+}
+
+/// A row's key may be of windows, of sessions, and in any order: it is found by each of its columns, and a deletion tells
+/// all of them.
+#[test]
+fn a_key_is_what_is_seen_of_it() {
+    let spec = "
+source: { file: { path: in, follow: true } }
+events: { schema: 'at timestamp, a int, b int', time: at, lateness: 1 hour }
+results:
+  - name: sessions
+    sql: SELECT b, session_window(at, '10 seconds') AS w, a, count(*) AS n FROM events GROUP BY w, a, b HAVING count(*) < 3
+  - name: starts
+    sql: SELECT session_window.start AS s, a AS k, count(*) AS n FROM events GROUP BY session_window(at, '10 seconds'), a
+  - name: windows
+    sql: SELECT a, window(at, '1 minute') AS w, b, count(*) AS n FROM events GROUP BY 1, 2, 3 HAVING count(*) < 3
+  - name: ends
+    sql: SELECT a, window(at, '1 minute').end AS e, count(*) AS n FROM events GROUP BY 1, 2 HAVING count(*) < 3
+";
+    let mut rig = Rig::new(spec);
+    rig.start();
+    let event = |second: u64, a: u64, b: u64| {
+        format!("{{\"at\": \"2026-01-01T00:00:{second:02}Z\", \"a\": {a}, \"b\": {b}}}\n")
+    };
+    rig.append("in/a.ndjson", event(0, 1, 2) + &event(15, 1, 2) + &event(0, 2, 1) + &event(30, 2, 1));
+    rig.until_read(4);
+    let all = rig.pipeline().collections();
+    let of = |name: &str| Arc::clone(all.iter().find(|c| c.info().name == name).unwrap());
+    let key = |name: &str| of(name).info().key.clone();
+    assert_eq!(
+        (key("sessions"), key("starts")),
+        (vec!["w".into(), "a".into(), "b".into()], vec!["s".into(), "k".into()])
+    );
+    assert_eq!((key("windows"), key("ends")), (vec!["a".into(), "w".into(), "b".into()], vec!["a".into(), "e".into()]));
+    let four = [("sessions", 2, 2), ("starts", 1, 2), ("windows", 0, 1), ("ends", 0, 1)];
+    for (name, column, rows) in four {
+        let wanted = ScanRequest { equals: vec![(column, ScalarValue::Int32(Some(1)))] };
+        let found: usize = scan(&rig, name, &wanted).iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(found, rows, "{name}");
+    }
+    let since = of("sessions").freshness().commit;
+    // Between the two sessions: they become one, of three events.
+    rig.append("in/a.ndjson", event(8, 1, 2) + &event(8, 2, 1));
+    rig.until_read(6);
+    let deleted = |name: &str, columns: usize| {
+        let changes = of(name).changes(since).unwrap().batches;
+        let gone: Vec<RecordBatch> =
+            changes.into_iter().filter(|c| c.kind == ChangeKind::Delete).map(|c| c.rows).collect();
+        texts(&gone, columns, |_| true)
+    };
+    let time = |second: u64| format!("\"2026-01-01T00:00:{second:02}Z\"");
+    let window = |start: u64, end: u64| format!("{{\"start\":{},\"end\":{}}}", time(start), time(end));
+    let sessions = [window(0, 10), window(15, 25), window(0, 25)].map(|w| format!("2 {w} 1 null"));
+    let mut gone: Vec<String> = deleted("sessions", 4);
+    gone.retain(|row| row.starts_with('2'));
+    let mut expected: Vec<String> = sessions.into();
+    expected.sort();
+    assert_eq!(gone, expected);
+    assert!(deleted("starts", 3).contains(&format!("{} 1 null", time(15))), "{:?}", deleted("starts", 3));
+    let minute = "{\"start\":\"2026-01-01T00:00:00Z\",\"end\":\"2026-01-01T00:01:00Z\"}";
+    assert_eq!(deleted("windows", 4), [format!("1 {minute} 2 null"), format!("2 {minute} 1 null")]);
+    let end = "\"2026-01-01T00:01:00Z\"";
+    assert_eq!(deleted("ends", 3), [format!("1 {end} null"), format!("2 {end} null")]);
 }
 
 /// Who comes back and nothing has changed is told nothing.

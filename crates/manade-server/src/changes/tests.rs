@@ -8,11 +8,11 @@ fn positions_read_back() {
         Position::Snapshot { commit: 7, key: Vec::new() },
     ];
     for position in positions {
-        let mut text = Vec::new();
-        position.write(&mut text);
-        assert_eq!(Position::parse(std::str::from_utf8(&text).unwrap()), Some(position));
+        let id = position.id(27);
+        assert_eq!(Position::parse(&id, 27), Some(position));
+        assert_eq!(Position::parse(&id, 28), None, "{id}");
     }
-    for text in ["", "x", "1.2", "1.2.!", "s.1", "s.x.AA", "1.2.AA.3", "-1"] {
-        assert_eq!(Position::parse(text), None, "{text}");
+    for id in ["", "x", "7", "@1b", "x@1b", "1.2@1b", "1.2.!@1b", "s.1@1b", "s.x.AA@1b", "1.2.AA.3@1b", "-1@1b"] {
+        assert_eq!(Position::parse(id, 27), None, "{id}");
     }
 }

@@ -42,11 +42,11 @@ fn take(events: &mut Events, count: usize) -> (Vec<String>, String) {
 fn changes_come_from_now_on() {
     let (server, collection) = start(CollectionKind::Keyed);
     let mut events = Events::open(server.address, "/data/numbers/changes", &[]);
-    assert_eq!(events.next().unwrap(), (String::new(), "1".to_owned(), String::new()));
+    assert_eq!(events.next().unwrap(), (String::new(), "1@0".to_owned(), String::new()));
     commit(&collection, ChangeKind::Upsert, &[(1, 10), (7, 70)]);
     let (rows, id) = take(&mut events, 2);
     assert_eq!(rows, [r#"upsert {"n":10}"#, r#"upsert {"n":70}"#]);
-    assert_eq!(id, "2");
+    assert_eq!(id, "2@0");
     commit(&collection, ChangeKind::Delete, &[(1, 10)]);
     assert_eq!(take(&mut events, 1).0, [r#"delete {"n":10}"#]);
 }
@@ -58,7 +58,7 @@ fn a_snapshot_comes_first_where_it_is_asked_for() {
     let (rows, _) = take(&mut events, 3);
     assert_eq!(rows, [r#"append {"n":0}"#, r#"append {"n":1}"#, r#"append {"n":2}"#]);
     commit(&collection, ChangeKind::Append, &[(3, 3)]);
-    assert_eq!(take(&mut events, 1), (vec![r#"append {"n":3}"#.to_owned()], "2".to_owned()));
+    assert_eq!(take(&mut events, 1), (vec![r#"append {"n":3}"#.to_owned()], "2@0".to_owned()));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_feed_resumes_behind_any_event() {
     }
     // The same for the changes since the first commit.
     let path = "/data/numbers/changes";
-    let mut events = Events::open(server.address, path, &[("last-event-id", "1")]);
+    let mut events = Events::open(server.address, path, &[("last-event-id", "1@0")]);
     events.next();
     let all: Vec<_> = (0..5).map(|_| take(&mut events, 1)).collect();
     assert_eq!(all[4].0, [r#"append {"n":7}"#]);
@@ -98,7 +98,7 @@ fn a_row_that_changed_after_it_was_sent_comes_again() {
     let (server, collection) = start(CollectionKind::Keyed);
     commit(&collection, ChangeKind::Upsert, &[(0, 10), (1, 11), (2, 12)]);
     let path = "/data/numbers/changes";
-    let mut events = Events::open(server.address, path, &[("last-event-id", "1")]);
+    let mut events = Events::open(server.address, path, &[("last-event-id", "1@0")]);
     events.next();
     let (_, id) = take(&mut events, 2);
     commit(&collection, ChangeKind::Upsert, &[(0, 20), (1, 21)]);
@@ -114,13 +114,24 @@ fn a_position_that_is_too_old_is_gone() {
     let (server, collection) = start(CollectionKind::Keyed);
     commit(&collection, ChangeKind::Upsert, &[(0, 10)]);
     collection.forget(2);
-    for id in ["1", "nonsense", "99"] {
+    for id in ["1@0", "nonsense", "99@0", "2", "2@1"] {
         let answer = send(server.address, "GET", "/data/numbers/changes", &[("last-event-id", id)], b"");
         assert_eq!(answer.status, 410, "{id}");
         assert!(answer.json()["hint"].as_str().unwrap().contains("snapshot=true"));
     }
     assert_eq!(get(server.address, "/data/numbers/changes?n=eq.1").status, 400);
     assert_eq!(get(server.address, "/data/none/changes").status, 404);
+}
+
+/// Commits are counted anew, so that the same number means others.
+#[test]
+fn a_position_in_what_was_there_before_is_gone() {
+    let (server, collection) = start(CollectionKind::Keyed);
+    let path = "/data/numbers/changes";
+    let id = Events::open(server.address, path, &[]).next().unwrap().1;
+    assert!(Events::open(server.address, path, &[("last-event-id", &id)]).next().is_some());
+    collection.renew();
+    assert_eq!(send(server.address, "GET", path, &[("last-event-id", &id)], b"").status, 410);
 }
 
 /// It cannot be told in the middle of a stream; the client learns it when it comes back.

@@ -28,6 +28,7 @@ pub struct Memory {
 }
 
 struct State {
+    version: u64,
     commit: u64,
     rows: RecordBatch,
     changes: Vec<ChangeBatch>,
@@ -54,7 +55,7 @@ impl Memory {
         let arrays = columns.into_iter().map(|(_, array)| array).collect();
         let keys: Vec<[u8; 8]> = (0..len as u64).map(u64::to_be_bytes).collect();
         let rows = batch(&info, arrays, &keys);
-        let state = State { commit: 1, rows, changes: Vec::new(), oldest: 0 };
+        let state = State { version: 0, commit: 1, rows, changes: Vec::new(), oldest: 0 };
         Arc::new(Self { info: Arc::new(info), state: Mutex::new(state), moved: Condvar::new() })
     }
 
@@ -76,6 +77,11 @@ impl Memory {
         }
         state.changes.push(ChangeBatch { commit, kind, rows });
         self.moved.notify_all();
+    }
+
+    /// As if the result had begun anew.
+    pub fn renew(&self) {
+        self.state.lock().unwrap().version += 1;
     }
 
     /// Changes up to a commit are not kept, also where it is still to come.
@@ -120,6 +126,10 @@ impl Rows for MemoryRows {
 impl Collection for Memory {
     fn info(&self) -> Arc<CollectionInfo> {
         Arc::clone(&self.info)
+    }
+
+    fn version(&self) -> u64 {
+        self.state.lock().unwrap().version
     }
 
     fn freshness(&self) -> Freshness {

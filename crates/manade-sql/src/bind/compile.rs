@@ -12,11 +12,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use manade_model::{Emit, Finding, Place, ResultSpec};
 
 use super::fingerprint::fingerprint;
-use super::group::KeyRole;
+use super::group::{KeyColumn, KeyRole};
 use super::query::Bound;
 use super::{Binder, Grouping, Problem, WindowShape};
 use crate::plan::{Parts, ReadInput, planning_state};
-use crate::query::{Catalog, Groups, Input, OutputColumn, Query, Stage, Window};
+use crate::query::{Catalog, Groups, Input, KeyPart, OutputColumn, Query, Stage, Window};
 use crate::types::{a, normal, prune, timestamp};
 use crate::{ROW, SEQUENCE, WATERMARK};
 
@@ -86,7 +86,8 @@ fn compile_here(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Findi
         data_type: normal(&column.data_type),
         nullable: true,
     });
-    let (key, time) = (visible_key(&bound.bound), visible_time(&bound.bound, bound.time.as_deref()));
+    let (key, key_parts) = visible_key(&bound.bound);
+    let time = visible_time(&bound.bound, bound.time.as_deref());
     Ok(Query {
         columns: columns.collect(),
         reads,
@@ -98,6 +99,7 @@ fn compile_here(spec: &ResultSpec, catalog: &Catalog) -> Result<Query, Vec<Findi
         stage: stage(&bound.bound, &parts),
         fingerprint,
         key,
+        key_parts,
         time,
         sequence,
         parts: Arc::new(parts),
@@ -322,14 +324,45 @@ fn projected(bound: &Bound) -> Vec<(&Expr, &str)> {
     all
 }
 
-fn visible_key(bound: &Bound) -> Vec<String> {
-    let Some(grouping) = &bound.grouping else { return Vec::new() };
-    if grouping.keys.iter().any(|key| key.role == KeyRole::GroupingId) {
-        return Vec::new();
-    }
+/// Visible names of the group's key, if all of it is selected, and what each column shows of it. A window is known by its
+/// start or its end as well.
+fn visible_key(bound: &Bound) -> (Vec<String>, Vec<(usize, KeyPart)>) {
+    let Some(grouping) = &bound.grouping else { return Default::default() };
     let projected = projected(bound);
-    let named = |shown: &Expr| projected.iter().find(|(expr, _)| *expr == shown).map(|(_, name)| (*name).to_owned());
-    grouping.shown.iter().map(named).collect::<Option<Vec<_>>>().unwrap_or_default()
+    let position = |name: &str| bound.scope.columns.iter().position(|column| column.shown == name);
+    let part = |(expr, name): &(&Expr, &str)| Some((position(name)?, key_part(grouping, expr)?));
+    let parts: Vec<(usize, KeyPart)> = projected.iter().filter_map(part).collect();
+    if grouping.keys.iter().any(|key| key.role == KeyRole::GroupingId) {
+        return (Vec::new(), parts);
+    }
+    let window = window_struct_of(grouping);
+    let shows = |expr: &Expr| projected.iter().find(|(shown, _)| *shown == expr).map(|(_, name)| (*name).to_owned());
+    let named = |shown: &Expr| match &window {
+        Some(window) if window == shown => {
+            shows(window).or_else(|| shows(&bound_of(window, "start"))).or_else(|| shows(&bound_of(window, "end")))
+        }
+        _ => shows(shown),
+    };
+    (grouping.shown.iter().map(named).collect::<Option<Vec<_>>>().unwrap_or_default(), parts)
+}
+
+fn key_part(grouping: &Grouping, shown: &Expr) -> Option<KeyPart> {
+    if let Expr::Column(column) = shown {
+        return grouping.keys.iter().position(|key| key.name == column.name).map(KeyPart::Column);
+    }
+    let window = window_struct_of(grouping)?;
+    if *shown == window {
+        Some(KeyPart::Window)
+    } else if *shown == bound_of(&window, "start") {
+        let is_start = |key: &KeyColumn| matches!(key.role, KeyRole::WindowStart | KeyRole::SessionStart);
+        grouping.keys.iter().position(is_start).map(KeyPart::Column)
+    } else {
+        (*shown == bound_of(&window, "end")).then_some(KeyPart::WindowEnd)
+    }
+}
+
+fn bound_of(window: &Expr, field: &str) -> Expr {
+    datafusion::functions::core::expr_fn::get_field(window.clone(), field)
 }
 
 fn visible_time(bound: &Bound, time: Option<&[String]>) -> Option<Vec<String>> {
@@ -342,7 +375,7 @@ fn visible_time(bound: &Bound, time: Option<&[String]>) -> Option<Vec<String>> {
             .map(|column| vec![column.shown.clone()]);
     };
     let window = window_struct_of(grouping)?;
-    let end = datafusion::functions::core::expr_fn::get_field(window.clone(), "end");
+    let end = bound_of(&window, "end");
     projected(bound).into_iter().find_map(|(expr, name)| match expr {
         expr if *expr == window => Some(vec![name.to_owned(), "end".to_owned()]),
         expr if *expr == end => Some(vec![name.to_owned()]),

@@ -252,6 +252,32 @@ fn rows_are_served_and_followed_while_a_pipeline_is_edited() {
     assert_eq!(up.stop().0, Some(0));
 }
 
+/// What a row shows has changed though the events have not: who follows hears that it must begin anew.
+#[test]
+fn a_feed_ends_where_an_edit_changes_what_rows_show() {
+    let place = followed();
+    let up = place.up(&[]);
+    place.wait_for(&["data", "by_kind"], "view");
+    let path = "/data/by_kind/changes";
+    let mut feed = BufReader::new(request(&up.address, path)).lines();
+    let mut id = String::new();
+    while !id.starts_with("id:") {
+        id = feed.next().expect("a line").expect("text");
+    }
+    let before = PIPELINE.replace(FOLLOWED.0, FOLLOWED.1);
+    let edited = before.replace("count(*) AS events", "count(*) * 100 AS events");
+    assert_ne!(before, edited);
+    place.write("clicks.yaml", &edited);
+    // It ends, and the last id means nothing any more.
+    feed.map(|line| line.expect("text")).for_each(drop);
+    let id = id.trim_start_matches("id:").trim();
+    let head = format!("GET {path} HTTP/1.0\r\nHost: {}\r\nLast-Event-ID: {id}\r\n\r\n", up.address);
+    let (status, body) = answer(send(&up.address, &head));
+    assert_eq!(status, 410, "{body}");
+    assert!(body.contains("snapshot=true"), "{body}");
+    assert_eq!(up.stop().0, Some(0));
+}
+
 #[test]
 fn a_pipeline_that_cannot_be_started_leaves_the_others_alone() {
     let place = followed();
