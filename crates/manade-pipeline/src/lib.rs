@@ -18,6 +18,7 @@ mod fit;
 mod groups;
 mod job;
 mod lookup;
+mod pace;
 mod pipeline;
 pub mod plan;
 mod progress;

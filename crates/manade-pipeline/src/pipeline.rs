@@ -19,6 +19,7 @@ use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::engine::{Command, Engine, ReplayAnswer, fill};
 use crate::fit;
 use crate::job::{Done, Job};
+use crate::pace::Pace;
 use crate::plan::{Decoders, Plan, PlannedResult};
 use crate::progress::{EventClock, Lane, Position, Progress, ResultProgress};
 use crate::reading::{Reading, describe};
@@ -242,7 +243,7 @@ impl Stored {
                 Ok(query) => {
                     let reader = self.store.reader();
                     let query = Arc::new(query);
-                    let made = ResultCollection::new(pipeline, &of.definition, query, reader, of.lateness);
+                    let made = ResultCollection::new(pipeline, of, query, reader);
                     if let Some(collection) = made {
                         collections.push(Arc::new(collection));
                     }
@@ -301,13 +302,15 @@ impl Pipeline {
         let (issued, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
 
-        let mut threads = workers(&plan, &lanes, &sequencer, options.workers, &job_queue, &dones)?;
+        let pace = Arc::new(Pace::new());
+        let mut threads = workers(&plan, &lanes, &sequencer, &pace, options.workers, &job_queue, &dones)?;
         drop((job_queue, dones));
         let reading = Reading {
             source,
             log: log.clone(),
             tables: Arc::clone(&tables),
             jobs,
+            pace,
             replays: replay_queue,
             reports,
             issued: Arc::clone(&issued),
@@ -460,6 +463,7 @@ fn workers(
     plan: &Arc<Plan>,
     lanes: &Arc<Vec<Vec<usize>>>,
     sequencer: &Arc<Sequencer>,
+    pace: &Arc<Pace>,
     count: usize,
     queue: &Receiver<Job>,
     out: &Sender<Done>,
@@ -468,7 +472,7 @@ fn workers(
     let mut threads = Vec::new();
     for number in 0..count {
         let (plan, decoders, sequencer) = (Arc::clone(plan), Arc::clone(&decoders), Arc::clone(sequencer));
-        let mut worker = Worker::new(plan, decoders, Arc::clone(&sequencer), Arc::clone(lanes))?;
+        let mut worker = Worker::new(plan, decoders, Arc::clone(&sequencer), Arc::clone(lanes), Arc::clone(pace))?;
         let (queue, out) = (queue.clone(), out.clone());
         threads.push(spawn(&format!("worker-{number}"), move || {
             let _keeper = TurnKeeper(Arc::clone(&sequencer));
@@ -592,6 +596,7 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
             progress.lanes[lane].results.push(name);
         } else if let Some(lane) = parked {
             of.first_letter = letter;
+            warn_of_gap(&name, lane.position, oldest);
             progress.lanes.push(lane);
         } else if first || result.spec.start == Start::Latest {
             progress.lanes[0].results.push(name);
@@ -601,6 +606,19 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
     }
     join_lanes(&mut progress.lanes);
     progress
+}
+
+/// Events that the source has dropped while a result was not there are missing from it.
+fn warn_of_gap(result: &str, read: Position, oldest: Position) {
+    let gone = oldest.0.saturating_sub(read.0);
+    if gone > 0 {
+        tracing::warn!(
+            result,
+            events = gone,
+            "the result comes back, and events that came meanwhile are no longer kept: its rows are without them; to have \
+             it begin anew with what is kept, stop, `manade data drop {result}`, and start again"
+        );
+    }
 }
 
 /// Windows that were closed stay closed where `lateness` was raised: results that append them go on by the watermark that
@@ -679,6 +697,7 @@ impl ResultProgress {
             lateness,
             history: Vec::new(),
             first_letter,
+            began: manade_store::system_clock(),
             removed: false,
         }
     }

@@ -9,6 +9,7 @@ use manade_store::EventLog;
 use parking_lot::Mutex;
 
 use crate::job::Job;
+use crate::pace::Pace;
 use crate::progress::Position;
 use crate::source::{Next, ReadSourceError, SourceChunk, SourceReader};
 use crate::tables::Tables;
@@ -24,6 +25,7 @@ pub struct Reading {
     pub log: Option<EventLog>,
     pub tables: Arc<Mutex<Tables>>,
     pub jobs: Sender<Job>,
+    pub pace: Arc<Pace>,
     pub replays: Receiver<Replay>,
     pub reports: Sender<Report>,
     pub issued: Arc<AtomicU64>,
@@ -112,7 +114,7 @@ impl Reading {
             return Ok(if read { Step::Read } else { Step::End });
         }
         let before = self.source.position();
-        match self.source.next()? {
+        match self.source.next(self.pace.bytes())? {
             Next::Chunk(chunk) => {
                 let after = chunk.after.unwrap_or(before);
                 let lanes: Vec<usize> = (0..self.positions.len()).filter(|i| self.positions[*i] == before).collect();
@@ -137,7 +139,7 @@ impl Reading {
             if self.positions[lane] >= main {
                 continue;
             }
-            match self.source.again(self.positions[lane])? {
+            match self.source.again(self.positions[lane], self.pace.bytes())? {
                 Some(chunk) => {
                     self.positions[lane] = chunk.after.unwrap_or(main);
                     self.issue(chunk, vec![lane], false, None);

@@ -1,6 +1,7 @@
 //! A worker: decodes a chunk, learns its watermarks in turn, and runs every result's SQL over it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, StructArray, TimestampMicrosecondArray, UInt32Array, UInt64Array,
@@ -13,6 +14,7 @@ use manade_sql::{Input, SqlError, Stage as SqlStage, Window, Worker as SqlWorker
 use crate::bisect::bisect;
 use crate::dead_letter::Stage;
 use crate::job::{Dead, Done, DoneLane, DoneResult, Job, Part, RawFormat};
+use crate::pace::Pace;
 use crate::plan::{Decoders, Plan};
 use crate::progress::EventClock;
 use crate::sequencer::Sequencer;
@@ -24,6 +26,7 @@ pub struct Worker {
     sequencer: Arc<Sequencer>,
     /// By lane: its results.
     lanes: Arc<Vec<Vec<usize>>>,
+    pace: Arc<Pace>,
     /// By result; none for those that read an earlier result.
     sql: Vec<Option<SqlWorker>>,
 }
@@ -43,24 +46,28 @@ impl Worker {
         decoders: Arc<Decoders>,
         sequencer: Arc<Sequencer>,
         lanes: Arc<Vec<Vec<usize>>>,
+        pace: Arc<Pace>,
     ) -> Result<Self, SqlError> {
         let sql_worker = |r: &crate::plan::PlannedResult| match r.query.input {
             Input::Events => r.query.worker().map(Some),
             Input::Result(_) => Ok(None),
         };
         let sql = plan.results.iter().map(sql_worker).collect::<Result<_, _>>()?;
-        Ok(Self { plan, decoders, sequencer, lanes, sql })
+        Ok(Self { plan, decoders, sequencer, lanes, pace, sql })
     }
 
     /// `None` when the pipeline stops meanwhile.
     pub fn run(&mut self, job: Job) -> Option<Done> {
+        let begun = Instant::now();
         let decoded = match self.decoders.of(job.source.format) {
             Some(decoder) => decoder.decode(&job.source.chunk),
             None => undecodable(&job.source.chunk),
         };
         let newest = decoded.times.iter().max().copied();
         let (bad, size) = (job.source.bad.len() as u64, job.source.chunk.data.len() as u64);
+        let decoding = begun.elapsed();
         let before = self.sequencer.pass(job.number, &job.lanes, newest, decoded.rows.len() as u64)?;
+        let begun = Instant::now();
         let letters =
             Letters { source: &job.source, decoded: &decoded, max_event: self.plan.pipeline.events.max_event };
         let undecoded = letters.undecoded();
@@ -83,6 +90,7 @@ impl Worker {
                 results.push(done);
             }
         }
+        self.pace.took(size as usize, decoding + begun.elapsed());
         let dead = if job.counts { undecoded } else { Vec::new() };
         Some(Done {
             number: job.number,

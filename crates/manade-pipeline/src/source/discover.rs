@@ -13,6 +13,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::input::Input;
+
 /// Bytes at the beginning, and before the place read to, that tell a file from another.
 const PRINT: u64 = 1024;
 
@@ -123,6 +125,12 @@ impl Print {
         xxh3_64(bytes)
     }
 
+    /// Of the file's last bytes, 1 KiB at most.
+    pub fn end(file: &mut File, size: u64) -> io::Result<Self> {
+        let len = size.min(PRINT);
+        Self::read(file, size - len, len)
+    }
+
     /// Of the bytes just before `end`, which are the last of `bytes`; 1 KiB at most.
     pub fn of_tail(bytes: &[u8], end: u64) -> Self {
         let len = bytes.len().min(PRINT as usize);
@@ -133,6 +141,17 @@ impl Print {
     /// The file has these bytes at this place.
     pub fn matches(&self, file: &mut File) -> io::Result<bool> {
         Ok(Self::read(file, self.from, self.len)? == *self)
+    }
+
+    /// And what is unpacked, from its beginning.
+    pub fn matches_unpacked(&self, input: &mut Input) -> io::Result<bool> {
+        input.skip_to(self.from)?;
+        let mut bytes = Vec::new();
+        input.take(self.len).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(xxh3_64(&bytes) == self.hash)
     }
 
     /// It could be longer now that the file has grown.

@@ -1,6 +1,6 @@
 //! The file source: reads a file, a folder or a glob by offset, in an order that is recorded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -11,6 +11,7 @@ use manade_model::FileFormat;
 use serde::{Deserialize, Serialize};
 
 use super::discover::{Print, Selection, born, event_extension, inode};
+use super::input::Input;
 use super::known::{KnownFiles, still_there};
 use super::open::{Last, OpenFile, Piece};
 use super::{BadInput, Mark, Next, Origin, ReadSourceError, RecordFormat, SourceChunk};
@@ -36,7 +37,7 @@ pub struct KnownFile {
     #[serde(default)]
     pub born: Option<u64>,
     pub head: Print,
-    /// Before the place read to; only of files that are not packed.
+    /// Before the place read to; of packed files only of those that could not be unpacked further.
     pub tail: Print,
     /// Bytes read, unpacked.
     pub read: u64,
@@ -86,9 +87,15 @@ pub struct FileReader {
     open: HashMap<u64, OpenFile>,
     /// Size and time of change when a file was last read to its end.
     settled: HashMap<u64, Stamp>,
-    again: Option<(u64, OpenFile)>,
+    /// Where lanes that lag have read to, by file.
+    again: VecDeque<(u64, OpenFile)>,
+    /// Files that hold what was read of others, which was told.
+    copies: HashSet<PathBuf>,
     scanned: bool,
 }
+
+/// Lanes that lag behind at different places and are read for in turn.
+const LAGGING: usize = 16;
 
 type Stamp = (u64, Option<SystemTime>);
 
@@ -112,7 +119,8 @@ impl FileReader {
             queue: VecDeque::new(),
             queued: 0,
             open: HashMap::new(),
-            again: None,
+            again: VecDeque::new(),
+            copies: HashSet::new(),
             scanned: false,
         }
     }
@@ -121,24 +129,27 @@ impl FileReader {
         self.position
     }
 
-    pub fn next(&mut self) -> Result<Next, ReadSourceError> {
+    pub fn next(&mut self, bytes: usize) -> Result<Next, ReadSourceError> {
         loop {
-            let Some((number, bytes)) = self.queue.front().copied() else {
+            let Some((number, unread)) = self.queue.front().copied() else {
                 if self.scanned && !self.options.follow {
                     return Ok(Next::End);
                 }
-                self.scanned = true;
+                let first = !std::mem::replace(&mut self.scanned, true);
                 let found = self.scan().map_err(|e| failed(self.options.selection.base(), e))?;
+                if first && !found && self.files.is_empty() {
+                    tracing::warn!(path = %self.options.selection.base().display(), "there are no files to read (yet)");
+                }
                 if !found {
                     return Ok(if self.options.follow { Next::Idle } else { Next::End });
                 }
                 continue;
             };
-            if let Some(chunk) = self.read(number)? {
+            if let Some(chunk) = self.read(number, bytes)? {
                 return Ok(Next::Chunk(Box::new(chunk)));
             }
             self.queue.pop_front();
-            self.queued -= bytes;
+            self.queued -= unread;
         }
     }
 
@@ -160,7 +171,8 @@ impl FileReader {
         // Steps that are so old that they were forgotten name no file.
         let Some(known) = self.files.find(step.file) else { return Ok(None) };
         let path = known.path.clone();
-        let kept = self.again.take().filter(|(file, open)| *file == step.file && open.offset() == step.from);
+        let kept = self.again.iter().position(|(file, open)| *file == step.file && open.offset() == step.from);
+        let kept = kept.and_then(|at| self.again.remove(at));
         let mut open = match kept {
             Some((_, open)) => open,
             None if !still_there(known) => {
@@ -170,7 +182,8 @@ impl FileReader {
             None => self.open_again(known, step.from).map_err(|e| failed(&path, e))?,
         };
         let piece = open.read_again(step.to).map_err(|e| failed(&path, e))?;
-        self.again = Some((step.file, open));
+        self.again.push_back((step.file, open));
+        self.again.drain(..self.again.len().saturating_sub(LAGGING));
         Ok(piece)
     }
 
@@ -187,7 +200,7 @@ impl FileReader {
     }
 
     /// The next chunk of a file, or `None` at its end.
-    fn read(&mut self, number: u64) -> Result<Option<SourceChunk>, ReadSourceError> {
+    fn read(&mut self, number: u64, bytes: usize) -> Result<Option<SourceChunk>, ReadSourceError> {
         let mut known = self.files.get(number).clone();
         let open = match self.open.remove(&number) {
             Some(open) => Some(open),
@@ -202,8 +215,11 @@ impl FileReader {
         let seen = seen.map(|meta| (meta.len(), meta.modified().ok()));
         let last = if self.options.follow { self.options.last } else { Last::Take };
         let from = open.offset();
-        let piece = match open.read(last) {
-            Err(e) if open.is_packed() && is_damage(&e) => return Ok(Some(self.damaged(number, known, seen, &e))),
+        let piece = match open.read(last, bytes) {
+            Err(e) if open.is_packed() && is_damage(&e) => {
+                known.tail = if open.tail().len > 0 { open.tail() } else { known.tail };
+                return Ok(Some(self.damaged(number, known, seen, &e)));
+            }
             read => read.map_err(|e| failed(&known.path, e))?,
         };
         let Some(piece) = piece else {
@@ -287,7 +303,7 @@ impl FileReader {
                 }
                 Ok(None) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(e),
+                Err(e) => return Err(io::Error::new(e.kind(), format!("{}: {e}", path.display()))),
             }
         }
         Ok(!self.queue.is_empty())
@@ -307,6 +323,26 @@ impl FileReader {
         let mut file = File::open(path)?;
         let meta = file.metadata()?;
         let size = meta.len();
+        if let Some(number) = self.files.damaged_at(path) {
+            let seen = (size, meta.modified().ok());
+            if self.settled.get(&number) == Some(&seen) {
+                return Ok(None);
+            }
+            match self.is_mended(number, path) {
+                Ok(true) => {
+                    let (head, inode, born) = (Print::head(&mut file, &meta)?, Some(inode(&meta)), born(&meta));
+                    self.files.put(number, KnownFile { head, inode, born, ..self.files.get(number).clone() });
+                    return Ok(Some((number, size)));
+                }
+                // It may be in writing.
+                Err(e) if is_damage(&e) => {
+                    self.settled.insert(number, seen);
+                    return Ok(None);
+                }
+                Err(e) => return Err(e),
+                Ok(false) => self.forget(number),
+            }
+        }
         if let Some(number) = self.files.with_inode(inode(&meta)).filter(|number| self.files.get(*number).is(&meta)) {
             let known = self.files.get(number);
             let shrunk = !is_packed(path) && size < known.read;
@@ -331,6 +367,16 @@ impl FileReader {
             let copy = KnownFile { path, head, inode: Some(inode(&meta)), born: born(&meta), ..original };
             return Ok(Some((self.files.add(copy), size)));
         }
+        if !is_packed(path)
+            && let Some(original) = self.files.copied_from(&mut file, &meta)?
+        {
+            if self.copies.insert(path.to_owned()) {
+                let original = original.path.display();
+                tracing::info!(path = %path.display(), %original, "the file holds what was read of the other: it is \
+                    taken for a copy of it, in writing");
+            }
+            return Ok(None);
+        }
         let head = Print::head(&mut file, &meta)?;
         let new = KnownFile {
             path: path.to_owned(),
@@ -343,6 +389,16 @@ impl FileReader {
             damaged: None,
         };
         Ok(Some((self.files.add(new), size)))
+    }
+
+    /// Whether what stands in the place of a damaged file is this one, written again: up to the place read to it holds the
+    /// same. What cannot be unpacked as far as that is an error.
+    fn is_mended(&self, number: u64, path: &Path) -> io::Result<bool> {
+        let known = self.files.get(number);
+        if known.tail.from + known.tail.len < known.read {
+            return Ok(false);
+        }
+        known.tail.matches_unpacked(&mut Input::open(path)?)
     }
 
     /// Whether a known file has changed since it was read.

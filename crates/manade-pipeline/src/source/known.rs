@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::discover::Print;
+use super::discover::{Print, inode};
 use super::file::{KnownFile, is_packed};
 
 /// A file that begins with as many bytes of another one is a copy of it.
 const COPY: u64 = 4096;
+
+/// A file that has changed within this time may be in writing.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Numbers grow; a folder may have a hundred thousand files, each looked for at each look at the folder.
 pub struct KnownFiles {
@@ -18,15 +22,26 @@ pub struct KnownFiles {
     by_inode: HashMap<(u64, u64), u64>,
     /// By hash of the head, for each length of heads.
     by_head: BTreeMap<u64, HashMap<u64, BTreeSet<u64>>>,
+    /// Those that could not be unpacked when they were last read, by path.
+    damaged: HashMap<PathBuf, u64>,
 }
 
 impl KnownFiles {
     pub fn new(files: BTreeMap<u64, KnownFile>) -> Self {
-        let mut known = Self { files: BTreeMap::new(), by_inode: HashMap::new(), by_head: BTreeMap::new() };
+        let mut known = Self {
+            files: BTreeMap::new(),
+            by_inode: HashMap::new(),
+            by_head: BTreeMap::new(),
+            damaged: HashMap::new(),
+        };
         for (number, file) in files {
             known.put(number, file);
         }
         known
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
     }
 
     pub fn find(&self, number: u64) -> Option<&KnownFile> {
@@ -42,6 +57,11 @@ impl KnownFiles {
         self.by_inode.get(&inode).copied()
     }
 
+    /// The file at this path, where it could not be unpacked.
+    pub fn damaged_at(&self, path: &Path) -> Option<u64> {
+        self.damaged.get(path).copied()
+    }
+
     pub fn add(&mut self, file: KnownFile) -> u64 {
         let number = self.files.keys().next_back().map_or(0, |last| last + 1);
         self.put(number, file);
@@ -55,6 +75,10 @@ impl KnownFiles {
             if let Some(numbers) = of_len.and_then(|of_len| of_len.get_mut(&head.hash)) {
                 numbers.remove(&number);
             }
+            self.damaged.retain(|_, damaged| *damaged != number);
+        }
+        if file.damaged.is_some() {
+            self.damaged.insert(file.path.clone(), number);
         }
         self.by_head.entry(file.head.len).or_default().entry(file.head.hash).or_default().insert(number);
         self.by_inode.extend(file.inode.map(|inode| (inode, number)));
@@ -63,6 +87,7 @@ impl KnownFiles {
 
     /// The file was truncated: what has its inode now is another one.
     pub fn lose(&mut self, number: u64) {
+        self.damaged.retain(|_, damaged| *damaged != number);
         let Some(file) = self.files.get_mut(&number) else { return };
         if let Some(inode) = file.inode.take()
             && self.by_inode.get(&inode) == Some(&number)
@@ -74,12 +99,7 @@ impl KnownFiles {
     /// The file that a new one at `path` was copied from: it begins with the same bytes up to the place read to. These
     /// are enough to be sure, or that other one is at its place and was truncated (copytruncate).
     pub fn original_of(&self, path: &Path, file: &mut File, size: u64) -> io::Result<Option<u64>> {
-        let begin = Print::begin(file)?;
-        let mut alike = BTreeSet::new();
-        for (len, of_len) in self.by_head.range(..=begin.len() as u64) {
-            alike.extend(of_len.get(&Print::hash(&begin[..*len as usize])).into_iter().flatten().copied());
-        }
-        for number in alike.into_iter().rev() {
+        for number in self.alike(file)?.into_iter().rev() {
             let known = &self.files[&number];
             if known.read == 0 || is_packed(&known.path) || size < known.read || !known.tail.matches(file)? {
                 continue;
@@ -89,6 +109,35 @@ impl KnownFiles {
             }
         }
         Ok(None)
+    }
+
+    /// The file that a new one is being copied from: so far it holds what the other one begins with, which was read. Of a
+    /// few bytes that is so only while they are fresh.
+    pub fn copied_from(&self, file: &mut File, meta: &fs::Metadata) -> io::Result<Option<&KnownFile>> {
+        let size = meta.len();
+        let is_fresh = || meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < FRESH));
+        if size < COPY && !is_fresh() {
+            return Ok(None);
+        }
+        let print = Print::end(file, size)?;
+        for number in self.alike(file)?.into_iter().rev() {
+            let known = &self.files[&number];
+            let is_other = known.inode.is_some_and(|of| of != inode(meta)) && !is_packed(&known.path);
+            if is_other && size < known.read && still_there(known) && print.matches(&mut File::open(&known.path)?)? {
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Files that begin with the same bytes.
+    fn alike(&self, file: &mut File) -> io::Result<BTreeSet<u64>> {
+        let begin = Print::begin(file)?;
+        let mut alike = BTreeSet::new();
+        for (len, of_len) in self.by_head.range(..=begin.len() as u64) {
+            alike.extend(of_len.get(&Print::hash(&begin[..*len as usize])).into_iter().flatten().copied());
+        }
+        Ok(alike)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The http source: events that were accepted into the pipeline's durable log, in order of acceptance.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use manade_events::{Chunk, Framer, FramerState};
@@ -13,15 +14,15 @@ use crate::progress::Position;
 #[cfg(test)]
 mod tests;
 
-/// Requests are joined to chunks of at most about this many bytes.
-const CHUNK: usize = 2 * 1024 * 1024;
+/// Lanes that lag behind at different places and are read for in turn.
+const LAGGING: usize = 64;
 
 pub struct LogReader {
     log: EventLog,
     new: Cursor,
     position: Position,
-    /// Where a lane that lags has read to.
-    again: Option<Cursor>,
+    /// Where lanes that lag have read to.
+    again: VecDeque<Cursor>,
     max_event: u64,
 }
 
@@ -54,30 +55,31 @@ struct Joined {
 impl LogReader {
     pub fn new(log: EventLog, position: Position, max_event: u64) -> Self {
         let new = Cursor::new(&log, position);
-        Self { log, new, position, again: None, max_event }
+        Self { log, new, position, again: VecDeque::new(), max_event }
     }
 
     pub fn position(&self) -> Position {
         self.position
     }
 
-    pub fn next(&mut self) -> Result<Next, ReadSourceError> {
-        let Some(joined) = self.new.join(u64::MAX)? else { return Ok(Next::Idle) };
+    /// Requests are joined to a chunk of about so many bytes.
+    pub fn next(&mut self, bytes: usize) -> Result<Next, ReadSourceError> {
+        let Some(joined) = self.new.join(u64::MAX, bytes)? else { return Ok(Next::Idle) };
         self.position = Position(joined.first.first_event + joined.count);
         let backlog = self.log.events().end.saturating_sub(self.position.0);
         Ok(Next::Chunk(Box::new(self.chunk(joined, Mark::Log, backlog))))
     }
 
-    pub fn again(&mut self, from: Position) -> Result<Option<SourceChunk>, ReadSourceError> {
+    pub fn again(&mut self, from: Position, bytes: usize) -> Result<Option<SourceChunk>, ReadSourceError> {
         if from >= self.position {
             return Ok(None);
         }
-        let mut cursor = match self.again.take() {
-            Some(cursor) if cursor.position() == from.0 => cursor,
-            _ => Cursor::new(&self.log, from),
-        };
-        let joined = cursor.join(self.position.0)?;
-        self.again = Some(cursor);
+        let known = self.again.iter().position(|cursor| cursor.position() == from.0);
+        let known = known.and_then(|at| self.again.remove(at));
+        let mut cursor = known.unwrap_or_else(|| Cursor::new(&self.log, from));
+        let joined = cursor.join(self.position.0, bytes)?;
+        self.again.push_back(cursor);
+        self.again.drain(..self.again.len().saturating_sub(LAGGING));
         Ok(joined.map(|joined| self.chunk(joined, Mark::Again, 0)))
     }
 
@@ -123,13 +125,13 @@ impl Cursor {
         self.held.as_ref().map_or(self.entries.position(), |held| held.first_event)
     }
 
-    /// The next entries, as many as can be read alike, of those that begin before event `end`. What stands before one
+    /// The next entries, about so many bytes, as far as they can be read alike, of those that begin before event `end`. What stands before one
     /// that cannot be read is given first.
-    fn join(&mut self, end: u64) -> Result<Option<Joined>, ReadSourceError> {
+    fn join(&mut self, end: u64, bytes: usize) -> Result<Option<Joined>, ReadSourceError> {
         let Some(first) = self.next(end)? else { return Ok(None) };
         let (events, count, accepted_at) = (first.events.to_vec(), u64::from(first.count), first.accepted_at);
         let mut joined = Joined { first, events, count, accepted_at };
-        while joined.events.len() < CHUNK {
+        while joined.events.len() < bytes {
             let Ok(Some(entry)) = self.next(end) else { break };
             let follows = entry.first_event == joined.first.first_event + joined.count;
             let alike = entry.format == joined.first.format && entry.format == LINES;

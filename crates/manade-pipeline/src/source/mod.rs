@@ -113,19 +113,20 @@ pub enum ReadSourceError {
 }
 
 impl SourceReader {
-    /// The next events that nobody has read.
-    pub fn next(&mut self) -> Result<Next, ReadSourceError> {
+    /// The next events that nobody has read, about so many bytes of them.
+    pub fn next(&mut self, bytes: usize) -> Result<Next, ReadSourceError> {
         match self {
-            Self::File(reader) => reader.next(),
-            Self::Log(reader) => reader.next(),
+            Self::File(reader) => reader.next(bytes),
+            Self::Log(reader) => reader.next(bytes),
         }
     }
 
-    /// Events between `from` and what has been read, for a lane that lags behind; `None` when it has caught up.
-    pub fn again(&mut self, from: Position) -> Result<Option<SourceChunk>, ReadSourceError> {
+    /// Events between `from` and what has been read, for a lane that lags behind, about so many bytes of a log, or as many
+    /// of a file as were read at once; `None` when it has caught up.
+    pub fn again(&mut self, from: Position, bytes: usize) -> Result<Option<SourceChunk>, ReadSourceError> {
         match self {
             Self::File(reader) => reader.again(from),
-            Self::Log(reader) => reader.again(from),
+            Self::Log(reader) => reader.again(from, bytes),
         }
     }
 

@@ -13,8 +13,8 @@ use super::file::record_format;
 use super::input::Input;
 use super::{BadInput, RecordFormat};
 
-/// Bytes that are read before records are cut.
-const CHUNK: usize = 4 * 1024 * 1024;
+/// Bytes before damage that may have been unpacked wrongly.
+const SUSPECT: usize = 64 * 1024;
 
 /// What to do with a last line that has no new line yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +89,11 @@ impl OpenFile {
         self.framer.state().clone()
     }
 
-    /// The next records; `None` where there are none (yet).
-    pub fn read(&mut self, last: Last) -> io::Result<Option<Piece>> {
+    /// The next records, about so many bytes; `None` where there are none (yet).
+    pub fn read(&mut self, last: Last, at_once: usize) -> io::Result<Option<Piece>> {
         let mut bytes = std::mem::take(&mut self.carry);
         loop {
-            let wanted = CHUNK as u64;
+            let wanted = at_once as u64;
             let end = self.fill(&mut bytes, wanted)? < wanted;
             let cut = self.framer.cut(&bytes, end && last == Last::Take && self.damage.is_none());
             if cut.consumed > 0 {
@@ -120,7 +120,7 @@ impl OpenFile {
     }
 
     /// Reads up to `wanted` bytes more. A packed file that ends in the middle may be still in writing; what stands before
-    /// damage is read before that is told.
+    /// damage is read before that is told, unless it may be a part of it.
     fn fill(&mut self, bytes: &mut Vec<u8>, wanted: u64) -> io::Result<u64> {
         if let Some(damage) = self.damage.take() {
             return Err(damage);
@@ -129,7 +129,12 @@ impl OpenFile {
         match self.input.by_ref().take(wanted).read_to_end(bytes) {
             Ok(got) => Ok(got as u64),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.input.is_packed() => Ok(0),
-            Err(e) if self.input.is_packed() && bytes.len() > before => {
+            Err(e) if self.input.is_packed() => {
+                let suspect = if is_garbled(&e) { SUSPECT } else { 0 };
+                bytes.truncate(bytes.len().saturating_sub(suspect).max(before));
+                if bytes.len() == before {
+                    return Err(e);
+                }
                 self.damage = Some(e);
                 Ok((bytes.len() - before) as u64)
             }
@@ -158,6 +163,13 @@ impl OpenFile {
         let chunk = Chunk { data, ends: cut.ends, arrival: manade_store::system_clock(), header, meta: None };
         Piece { chunk, format: self.format, offset, bad }
     }
+}
+
+/// Bits are wrong, which may have been unpacked to something for a while. What stands behind a whole member or frame says
+/// nothing about the bytes before. Only their texts tell the errors apart.
+fn is_garbled(error: &io::Error) -> bool {
+    let text = error.to_string();
+    !(text.contains("invalid gzip header") || text.contains("Unknown frame descriptor"))
 }
 
 fn is_whole(line: &[u8]) -> bool {

@@ -157,6 +157,16 @@ fn a_file_that_is_copied_then_truncated() {
                 },
                 40..80,
             ),
+            // A copy that takes longer than a look at the folder.
+            (|dir| fs::write(dir.join("a.0.ndjson"), &long(60..80)[..5000]).unwrap(), 0..0),
+            (
+                |dir| {
+                    put(&dir.join("a.0.ndjson"), &long(60..80)[5000..]);
+                    File::create(dir.join("a.ndjson")).unwrap().write_all(long(80..85).as_bytes()).unwrap();
+                },
+                80..85,
+            ),
+            (|dir| put(&dir.join("a.0.ndjson"), &long(85..90)), 85..90),
         ],
     );
 }
@@ -366,26 +376,73 @@ fn a_folder_that_vanishes() {
 #[test]
 fn what_stands_before_damage_is_read() {
     type Damage = fn(Vec<u8>) -> Vec<u8>;
-    let junk: [(&str, Damage); 3] = [
-        ("zeros behind it", |packed| [packed, vec![0; 600]].concat()),
-        ("text behind it", |packed| [packed, b"this is no member of the file".to_vec()].concat()),
-        ("another checksum", |mut packed| {
-            let at = packed.len() - 6;
-            packed[at] ^= 1;
-            packed
-        }),
+    // And how many events are read: of wrong bits, not those that are near.
+    let junk: [(&str, Damage, usize); 3] = [
+        ("zeros behind it", |packed| [packed, vec![0; 600]].concat(), 1000),
+        ("text behind it", |packed| [packed, b"this is no member of the file".to_vec()].concat(), 1000),
+        (
+            "another checksum",
+            |mut packed| {
+                let at = packed.len() - 6;
+                packed[at] ^= 1;
+                packed
+            },
+            0,
+        ),
     ];
-    for (what, damage) in junk {
+    for (what, damage, read) in junk {
         let mut rig = Rig::new(SPEC);
         append(&rig.path("in").join("a.ndjson.gz"), &damage(gzip(&lines(0..1000))));
         rig.start();
         rig.until(what, |status| status.counters.dead == 1);
-        assert_eq!(rig.rows("all").len(), 1000, "{what}");
+        assert_eq!(rig.rows("all").len(), read, "{what}");
         rig.stop();
         rig.start();
         put(&rig.path("in").join("b.ndjson"), &lines(1000..1010));
-        rig.until(what, |_| rig.rows("all").len() == 1010);
+        rig.until(what, |_| rig.rows("all").len() == read + 10);
         assert_eq!(rig.status().counters.dead, 1, "{what}");
+    }
+}
+
+/// A good file in the place of a damaged one is read on from there, however it comes there and wherever the damage was.
+#[test]
+fn a_damaged_file_is_mended() {
+    type Mend = fn(&Path, &[u8]);
+    let in_place: Mend = |path, good| fs::write(path, good).unwrap();
+    let moved: Mend = |path, good| {
+        fs::write(path.with_file_name("good"), good).unwrap();
+        fs::rename(path.with_file_name("good"), path).unwrap();
+    };
+    let good = gzip(&lines(0..2000));
+    for (what, mend, running) in [("in place", in_place, true), ("moved", moved, true), ("stopped", in_place, false)] {
+        for at in [good.len() / 5, good.len() - 6] {
+            let mut rig = Rig::new(SPEC);
+            let path = rig.path("in").join("a.ndjson.gz");
+            let mut bad = good.clone();
+            bad[at..at + 4].iter_mut().for_each(|byte| *byte ^= 0xff);
+            append(&path, &bad);
+            rig.start();
+            rig.until(what, |status| status.counters.dead >= 1);
+            if !running {
+                rig.stop();
+            }
+            // It is in writing for more than one look at the folder.
+            File::create(&path).unwrap();
+            if running {
+                append(&rig.path("in").join("b.ndjson"), lines(-1..0).as_bytes());
+                rig.until("the file is empty", |_| rig.rows("all").contains(&"-1".to_owned()));
+            }
+            mend(&path, &good);
+            if !running {
+                rig.start();
+            }
+            rig.until(what, |_| rig.rows("all").contains(&"1999".to_owned()));
+            rig.append("in/z.ndjson", lines(5000..5001));
+            rig.until("what comes later is read", |_| rig.rows("all").contains(&"5000".to_owned()));
+            let rows = rig.rows("all");
+            let once: std::collections::BTreeSet<&String> = rows.iter().collect();
+            assert_eq!(rows.len(), once.len(), "{what}, damage at byte {at}: none is read twice");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn the_last_line_of_a_request_is_not_glued_to_the_next_one() {
     assert_eq!(log.wait_for(5, Duration::from_mins(1)), 6);
     drop(tickets);
     let mut reader = LogReader::new(log, Position(0), 1 << 20);
-    let Next::Chunk(chunk) = reader.next().unwrap() else { panic!("events are there") };
+    let Next::Chunk(chunk) = reader.next(1 << 20).unwrap() else { panic!("events are there") };
     let records = chunk.chunk.data.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let expected: Vec<String> = (1..=6).map(|n| format!("{{\"n\":{n}}}")).collect();
     assert_eq!(records.map(String::from_utf8_lossy).collect::<Vec<_>>(), expected);
@@ -46,15 +46,15 @@ fn requests_are_joined() {
     };
     put(0..100);
     let mut reader = LogReader::new(log.clone(), Position(0), 1 << 20);
-    let Next::Chunk(chunk) = reader.next().unwrap() else { panic!("events are there") };
+    let Next::Chunk(chunk) = reader.next(1 << 20).unwrap() else { panic!("events are there") };
     assert_eq!((chunk.after, chunk.chunk.arrival), (Some(Position(100)), 1099));
     put(100..200);
-    let again = reader.again(Position(40)).unwrap().unwrap();
+    let again = reader.again(Position(40), 1 << 20).unwrap().unwrap();
     let lines = again.chunk.data.as_slice().lines().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!((lines.len(), lines[0].as_str(), again.after), (60, "{\"n\":40}", Some(Position(100))));
-    assert!(reader.again(Position(100)).unwrap().is_none(), "it has caught up");
-    assert!(matches!(reader.next().unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(200))));
-    let again = reader.again(Position(100)).unwrap().unwrap();
+    assert!(reader.again(Position(100), 1 << 20).unwrap().is_none(), "it has caught up");
+    assert!(matches!(reader.next(1 << 20).unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(200))));
+    let again = reader.again(Position(100), 1 << 20).unwrap().unwrap();
     assert_eq!((again.after, again.chunk.arrival), (Some(Position(200)), 1199));
 }
 
@@ -87,12 +87,12 @@ fn an_entry_that_cannot_be_read_is_not_passed_over() {
     };
     flip();
     let mut reader = LogReader::new(log, Position(0), 1 << 20);
-    assert!(matches!(reader.next().unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(3))));
+    assert!(matches!(reader.next(1 << 20).unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(3))));
     for _ in 0..3 {
-        let Err(ReadSourceError::Log(error)) = reader.next() else { panic!("it cannot be read") };
+        let Err(ReadSourceError::Log(error)) = reader.next(1 << 20) else { panic!("it cannot be read") };
         assert!(error.to_string().contains("is damaged"), "{error}");
         assert_eq!(reader.position(), Position(3));
     }
     flip();
-    assert!(matches!(reader.next().unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(6))));
+    assert!(matches!(reader.next(1 << 20).unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(6))));
 }
