@@ -12,7 +12,9 @@ use arrow::datatypes::{DataType, Date32Type, Field, Fields, Int32Type, Int64Type
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::{Result, exec_err, plan_err};
 
-use crate::columns::{At, Lists, booleans, comparable, ints, numbers, picked_lists, span, strings, written};
+use crate::columns::{
+    At, Lists, MOST_ELEMENTS, booleans, comparable, elements_fit, ints, numbers, picked_lists, span, strings, written,
+};
 use crate::function::Arg::{Any, Bool, Int};
 use crate::function::{Function, Returns, common, same};
 use crate::types::{self, item, list_of, widest};
@@ -121,8 +123,10 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     .doc("array_remove(array, x)", "The elements that are not x."),
     Function::new("array_repeat", &[Any, Int], Returns::By(|given| Ok(list_of(given[0].clone()))), |args, _| {
         let times = ints(&args[1]);
-        picked_lists(&args[0], times.len(), |i, out| {
-            out.extend(std::iter::repeat_n(Some(i as u32), times.at(i)?.max(0) as usize));
+        let times = |i: usize| times.at(i).map(|n| n.max(0) as usize);
+        elements_fit("array_repeat", (0..args[0].len()).map(times))?;
+        picked_lists(&args[0], args[0].len(), |i, out| {
+            out.extend(std::iter::repeat_n(Some(i as u32), times(i)?));
             Some(())
         })
     })
@@ -483,9 +487,6 @@ fn sequence_args(given: &[DataType]) -> Result<Vec<DataType>> {
     Ok(wanted)
 }
 
-/// Most elements of one sequence.
-const LONGEST: usize = 10_000_000;
-
 fn sequence(args: &[ArrayRef], t: &DataType) -> Result<ArrayRef> {
     let (of, rows) = (item(t)?, args[0].len());
     if of.is_integer() {
@@ -541,15 +542,12 @@ fn counted(rows: usize, of: &DataType, at: impl Fn(usize) -> Option<Steps>) -> R
             if ahead == 0 && start != stop || ahead != 0 && (stop - start).signum() == -ahead {
                 return exec_err!("sequence() from {start} to {stop} needs a step in that direction");
             }
-            let before = values.len();
             values.extend(
                 (0..)
                     .map_while(|n| nth(n).filter(|v| (v - stop).signum() != ahead.max(-1) || v == stop))
-                    .take(if ahead == 0 { 1 } else { LONGEST }),
+                    .take(if ahead == 0 { 1 } else { MOST_ELEMENTS + 1 }),
             );
-            if values.len() - before == LONGEST {
-                return exec_err!("sequence() of more than {LONGEST} elements");
-            }
+            elements_fit("sequence", std::iter::once(Some(values.len())))?;
         }
         lists.push(values.len(), steps.is_some());
     }

@@ -13,7 +13,7 @@ use arrow::compute::take;
 use arrow::datatypes::{
     DataType, Date32Type, Field, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err};
 
 /// The value at a row, unless it is null.
 pub(crate) trait At {
@@ -175,6 +175,28 @@ pub(crate) fn picked_lists(
         lists.push(picked.len(), valid);
     }
     lists.finish(take(values, &UInt32Array::from(picked), None)?)
+}
+
+/// Bytes of text that one call may make, of all the rows that it is given.
+const MOST_TEXT: usize = 64 << 20;
+
+/// And elements.
+pub(crate) const MOST_ELEMENTS: usize = 10_000_000;
+
+/// Fails where rows ask for more text than fits, before it is made: a batch is then computed row by row.
+pub(crate) fn text_fits(function: &str, bytes: impl Iterator<Item = Option<usize>>) -> Result<()> {
+    if bytes.flatten().fold(0, usize::saturating_add) > MOST_TEXT {
+        return exec_err!("{function}() of more than {} MiB", MOST_TEXT >> 20);
+    }
+    Ok(())
+}
+
+/// The same for elements.
+pub(crate) fn elements_fit(function: &str, elements: impl Iterator<Item = Option<usize>>) -> Result<()> {
+    if elements.flatten().fold(0, usize::saturating_add) > MOST_ELEMENTS {
+        return exec_err!("{function}() of more than {MOST_ELEMENTS} elements");
+    }
+    Ok(())
 }
 
 /// The column in a form whose parts compare as Spark compares them: 0.0 for -0.0, and one NaN.

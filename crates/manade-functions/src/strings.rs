@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Int32Type};
 use datafusion::common::{Result, ScalarValue, plan_err};
 
 use crate::cast::cast_column;
-use crate::columns::{At, binaries, booleans, bytes, ints, longs, numbers, strings, texts, written};
+use crate::columns::{At, binaries, booleans, bytes, ints, longs, numbers, strings, text_fits, texts, written};
 use crate::function::Arg::{Any, Int, Long, Text, TextOrBytes};
 use crate::function::{Args, Function, Returns};
 use crate::types::{is_binary, list_of};
@@ -113,14 +113,22 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         .doc("rpad(text, length[, with])", "text or binary filled up at its end, or cut, to a length."),
     Function::new("repeat", &[Text, Int], TEXT, |args, _| {
         let (text, times) = (strings(&args[0]), ints(&args[1]));
-        texts(text.len(), |i| Some(text.at(i)?.repeat(times.at(i)?.max(0) as usize)))
+        let times = |i: usize| times.at(i).map(|n| n.max(0) as usize);
+        text_fits("repeat", (0..text.len()).map(|i| Some(text.at(i)?.len().saturating_mul(times(i)?))))?;
+        texts(text.len(), |i| Some(text.at(i)?.repeat(times(i)?)))
     })
     .doc("repeat(text, n)", "text n times."),
     Function::new("replace", &[Text, Text, Text], TEXT, |args, _| {
         let (text, part) = (strings(&args[0]), strings(&args[1]));
+        let with = |i: usize| if args.len() > 2 { strings(&args[2]).at(i) } else { Some("") };
+        let made = |i: usize| {
+            let (text, part, with) = (text.at(i)?, part.at(i)?, with(i)?);
+            let grows = with.len() > part.len() && !part.is_empty();
+            Some(if grows { text.matches(part).count().saturating_mul(with.len()) } else { 0 })
+        };
+        text_fits("replace", (0..text.len()).map(made))?;
         texts(text.len(), |i| {
-            let (text, part) = (text.at(i)?, part.at(i)?);
-            let with = if args.len() > 2 { strings(&args[2]).at(i)? } else { "" };
+            let (text, part, with) = (text.at(i)?, part.at(i)?, with(i)?);
             Some(if part.is_empty() { text.to_owned() } else { text.replace(part, with) })
         })
     })
@@ -140,7 +148,9 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     .doc("translate(text, from, to)", "text with each character of from replaced by that of to, or dropped."),
     Function::new("space", &[Int], TEXT, |args, _| {
         let n = ints(&args[0]);
-        texts(n.len(), |i| Some(" ".repeat(n.at(i)?.max(0) as usize)))
+        let n = |i: usize| n.at(i).map(|n| n.max(0) as usize);
+        text_fits("space", (0..args[0].len()).map(n))?;
+        texts(args[0].len(), |i| Some(" ".repeat(n(i)?)))
     })
     .doc("space(n)", "n spaces."),
     Function::new("like", &[Text, Text, Text], BOOLEAN, |args, _| like(args, false)).optional(1).doc(
@@ -505,6 +515,9 @@ fn pad_args(given: &[DataType]) -> Result<Vec<DataType>> {
 }
 
 fn pad(args: &[ArrayRef], t: &DataType, start: bool) -> Result<ArrayRef> {
+    let length = ints(&args[1]);
+    let name = if start { "lpad" } else { "rpad" };
+    text_fits(name, (0..length.len()).map(|i| length.at(i).map(|n| n.max(0) as usize)))?;
     if *t == DataType::BinaryView {
         return pad_bytes(args, start);
     }

@@ -123,9 +123,10 @@ pub fn is_widening(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         _ if from == to => true,
         (Int8 | Int16 | Int32 | Float32, Float64) | (Int8 | Int16, Float32) => true,
-        (Decimal128(..), Decimal128(..)) => widest(from, to).as_ref() == Some(to),
         _ if from.is_signed_integer() && to.is_signed_integer() => widest_number(from, to) == *to,
-        _ if from.is_signed_integer() && matches!(to, Decimal128(..)) => widest_number(from, to) == *to,
+        (_, Decimal128(p, s)) => as_decimal(from).is_some_and(|(from_p, from_s)| {
+            from_s <= *s && i16::from(from_p) - i16::from(from_s) <= i16::from(*p) - i16::from(*s)
+        }),
         (List(from), List(to)) | (Map(from, _), Map(to, _)) => is_widening(from.data_type(), to.data_type()),
         (Struct(from), Struct(to)) => {
             let fits = |(from, to): (&Arc<Field>, &Arc<Field>)| {
@@ -193,5 +194,29 @@ pub fn spark_name(t: &DataType) -> String {
             format!("struct<{}>", fields.join(","))
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widening_keeps_every_value() {
+        let decimal = |p, s| DataType::Decimal128(p, s);
+        for (from, to, wider) in [
+            (decimal(5, 2), decimal(9, 4), true),
+            (decimal(5, 2), decimal(6, 4), false),
+            (decimal(38, 0), decimal(38, 2), false),
+            (decimal(36, 0), decimal(38, 2), true),
+            (DataType::Int32, decimal(10, 0), true),
+            (DataType::Int32, decimal(38, 35), false),
+            (DataType::Int64, decimal(38, 18), true),
+            (DataType::Float64, decimal(38, 18), false),
+            (decimal(5, 2), DataType::Float64, false),
+            (DataType::Int64, DataType::Float64, false),
+        ] {
+            assert_eq!(is_widening(&from, &to), wider, "{from} to {to}");
+        }
     }
 }

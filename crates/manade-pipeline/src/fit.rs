@@ -7,7 +7,7 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use manade_events::arrow_type;
 use manade_functions::is_widening;
-use manade_model::{Finding, Place};
+use manade_model::{Field, Finding, Place};
 use manade_sql::{Groups, Input, Stage};
 use manade_store::{Change, View};
 
@@ -110,11 +110,13 @@ fn what_changed(plan: &Plan, result: &PlannedResult, before: &Definition) -> (Pl
         return (spec.place.clone(), format!("`limit` of `{name}` has changed"));
     }
     let of_events = result.query.reads.iter().filter(|_| result.query.input == Input::Events);
-    let retyped = of_events.into_iter().find_map(|path| {
+    let retyped = of_events.into_iter().filter_map(|path| {
         let (old, new) = (before.events.at(path)?, now.events.at(path)?);
         (arrow_type(&old.data_type) != arrow_type(&new.data_type)).then_some((path, old, new))
     });
-    if let Some((path, old, new)) = retyped {
+    // A type that is none of wider ones is wrong for sure.
+    let widens = |old: &Field, new: &Field| is_widening(&arrow_type(&old.data_type), &arrow_type(&new.data_type));
+    if let Some((path, old, new)) = retyped.min_by_key(|(_, old, new)| widens(old, new)) {
         let places = &plan.pipeline.events.column_places;
         let place = places.iter().find(|(column, _)| Some(column.to_lowercase()) == path.first().cloned());
         let place = place.map_or_else(|| spec.sql.place.clone(), |(_, place)| place.clone());

@@ -159,24 +159,45 @@ fn details(plan: &LogicalPlan, text: &mut String) -> Result<()> {
 /// Types of the numbers whose digits a call or cast makes something else of, or which it takes as a text. A text of an
 /// integer does not show its type; a hash does.
 fn numbers_read(expr: &Expr, schema: &DFSchema) -> Result<Vec<DataType>> {
-    let of_value = |made: &DataType| is_number(made) || *made == DataType::Boolean;
     Ok(match expr {
-        Expr::Cast(cast) => {
-            let from = cast.expr.get_type(schema)?;
-            let read = is_number(&from) && !from.is_integer() && !of_value(cast.field.data_type());
-            if read { vec![from] } else { Vec::new() }
-        }
+        Expr::Cast(cast) => read_for(&cast.expr.get_type(schema)?, None, cast.field.data_type()),
         Expr::ScalarFunction(call) => {
-            let hashes = ["hash", "xxhash64"].contains(&call.name());
             let given = call.args.iter().map(|arg| Ok(arg.to_field(schema)?.1)).collect::<Result<Vec<_>>>()?;
+            if OF_TYPES.contains(&call.name()) {
+                return Ok(given.iter().flat_map(|of| numbers_in(of.data_type())).collect());
+            }
             let taken = fields_with_udf(&given, call.func.as_ref())?;
-            let of_value = of_value(&expr.get_type(schema)?);
-            let read = given.iter().zip(&taken).filter(|(given, taken)| {
-                let by_value = of_value && is_number(taken.data_type());
-                is_number(given.data_type()) && (hashes || !(given.data_type().is_integer() || by_value))
-            });
-            read.map(|(given, _)| given.data_type().clone()).collect()
+            let made = expr.get_type(schema)?;
+            let read = |(given, taken): (&FieldRef, &FieldRef)| read_for(given.data_type(), Some(taken), &made);
+            given.iter().zip(&taken).flat_map(read).collect()
         }
         _ => Vec::new(),
     })
+}
+
+/// Functions that give other values for other types.
+const OF_TYPES: [&str; 3] = ["hash", "xxhash64", "typeof"];
+
+/// Numbers in an argument whose digits are seen in what is made of it: of a number unless it is taken and given back as
+/// one, of what holds numbers where they have become a text.
+fn read_for(given: &DataType, taken: Option<&FieldRef>, made: &DataType) -> Vec<DataType> {
+    let by_value = |t: &DataType| is_number(t) || *t == DataType::Boolean;
+    let is_read = if is_number(given) {
+        !by_value(made) || taken.is_some_and(|taken| !is_number(taken.data_type()))
+    } else {
+        !by_value(made) && numbers_in(made).is_empty()
+    };
+    let mut read = numbers_in(given);
+    read.retain(|t| is_read && !t.is_integer());
+    read
+}
+
+/// The types of numbers in a value.
+fn numbers_in(t: &DataType) -> Vec<DataType> {
+    match t {
+        number if is_number(number) => vec![number.clone()],
+        DataType::List(item) | DataType::Map(item, _) => numbers_in(item.data_type()),
+        DataType::Struct(fields) => fields.iter().flat_map(|field| numbers_in(field.data_type())).collect(),
+        _ => Vec::new(),
+    }
 }

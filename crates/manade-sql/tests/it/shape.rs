@@ -64,6 +64,9 @@ fn a_wider_schema_computes_the_same() {
     narrow.events = with_type(&narrow.events, "distance", DataType::Decimal128(5, 2));
     wider.events = with_type(&wider.events, "delay", DataType::Int64);
     wider.events = with_type(&wider.events, "distance", DataType::Decimal128(9, 4));
+    let list = |of| DataType::List(Arc::new(Field::new_list_field(of, true)));
+    narrow.events = with_type(&narrow.events, "tags", list(DataType::Decimal128(5, 2)));
+    wider.events = with_type(&wider.events, "tags", list(DataType::Decimal128(9, 4)));
     let airports = &wider.tables[0].1;
     let more = airports.fields().iter().cloned().chain([Arc::new(Field::new("runways", DataType::Int32, true))]);
     wider.tables[0].1 = Arc::new(Schema::new(more.collect::<Vec<_>>()));
@@ -86,6 +89,13 @@ fn a_wider_schema_computes_the_same() {
         (true, "SELECT count(*) AS n, max(distance) AS p FROM events WHERE distance > 3"),
         (true, "SELECT count(*) AS n, sum(abs(delay)) AS p FROM events WHERE sqrt(distance) > 3"),
         (false, "SELECT hash(delay) AS h, count(*) AS n FROM events GROUP BY 1"),
+        (false, "SELECT typeof(delay) AS t, count(*) AS n FROM events GROUP BY 1"),
+        (false, "SELECT cast(tags AS string) AS t, count(*) AS n FROM events GROUP BY 1"),
+        (false, "SELECT md5(to_json(tags)) AS t, count(*) AS n FROM events GROUP BY 1"),
+        (false, "SELECT array_join(tags, ',') AS t, count(*) AS n FROM events GROUP BY 1"),
+        (false, "SELECT xxhash64(tags) AS t, count(*) AS n FROM events GROUP BY 1"),
+        (true, "SELECT size(tags) AS t, count(*) AS n FROM events WHERE array_contains(tags, 1) GROUP BY 1"),
+        (true, "SELECT size(filter(tags, t -> t > 1)) AS t, max(tags[0]) AS m FROM events GROUP BY 1"),
         (false, "SELECT delay, count(*) AS n FROM events GROUP BY delay"),
         (false, "SELECT origin, approx_count_distinct(delay) AS n FROM events GROUP BY origin"),
     ] {
