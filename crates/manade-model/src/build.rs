@@ -109,6 +109,9 @@ fn events(
         let hint = "write the columns and their types under `spec.events.schema`";
         reading.error(mark, "an http source needs `events.schema`".to_owned(), Some(hint.to_owned()));
     }
+    if let (Some(columns), Some(Source::File(file))) = (&columns, source) {
+        schema::flat(reading, columns, file);
+    }
     let is_whole = columns.as_ref().map_or(events.is_sound("schema") && !events.has("schema"), |c| c.is_whole);
     let (schema, column_places) = columns.map_or((None, Vec::new()), |columns| (Some(columns.schema), columns.places));
     let is_inferred = schema.is_none() && is_whole && (spec.has("events") || spec.is_sound("events"));

@@ -189,7 +189,10 @@ impl<'a> Reading<'a> {
     }
 
     pub(crate) fn error(&mut self, mark: Mark, message: String, hint: Option<String>) {
-        let place = self.place(mark);
+        self.error_at(self.place(mark), message, hint);
+    }
+
+    pub(crate) fn error_at(&mut self, place: Place, message: String, hint: Option<String>) {
         self.errors += 1;
         self.findings.push(Finding { hint, ..Finding::error(place, message) });
     }
@@ -259,6 +262,8 @@ impl<'a> Reading<'a> {
             format!("did you mean `{near}`?")
         } else if shape.name == "Type" {
             "a nested object is written `{ type: struct, fields: { ... } }`".to_owned()
+        } else if entry.key.contains(['(', '*', ' ']) {
+            "a text with commas, like SQL, stands in quotes within { }".to_owned()
         } else if let Some(home) = shape::home_of(&entry.key) {
             format!("it belongs in `{home}`: is it indented wrongly?")
         } else {

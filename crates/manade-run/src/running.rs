@@ -124,13 +124,21 @@ impl Running {
         });
         // A folder that was lost looks like that of a new pipeline.
         let stored = inner.folder.pipelines()?;
+        let mut unfit = Vec::new();
         for plan in checked.plans {
             let name = &plan.pipeline.name;
             if !stored.is_empty() && !stored.iter().any(|stored| stored == name.as_str()) {
                 tracing::info!(pipeline = %name, "nothing is stored of it yet: it starts from the oldest event");
             }
-            let slot = inner.begin(plan)?;
-            inner.show(slot);
+            match inner.begin(plan) {
+                Ok(slot) => inner.show(slot),
+                // All of them are told in one go.
+                Err(StartError::Findings(findings)) => unfit.extend(findings),
+                Err(e) => return Err(e),
+            }
+        }
+        if !unfit.is_empty() {
+            return Err(StartError::Findings(unfit));
         }
         inner.show_left()?;
         if !inner.options.once {

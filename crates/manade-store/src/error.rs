@@ -23,7 +23,10 @@ pub enum OpenError {
         .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]
     Locked { path: PathBuf, pid: Option<u32> },
-    #[error("{path} is not a manade data folder and not empty; name an empty or new folder")]
+    #[error(
+        "{path} is not a manade data folder and not empty; name {}",
+        if path.join(".manade").is_dir() { "the `.manade` in it" } else { "an empty or new folder" }
+    )]
     Foreign { path: PathBuf },
     #[error("{path} is within the data folder; name a folder outside of it")]
     Within { path: PathBuf },
@@ -54,6 +57,8 @@ pub enum CommitError {
     Arrow { table: String, source: ArrowError },
     #[error(transparent)]
     Damaged(OpenError),
+    #[error(transparent)]
+    Unreadable(ReadError),
 }
 
 /// Stored rows cannot be read.

@@ -313,12 +313,20 @@ impl EventLog {
         self.owner.inner.expire().map_err(|error| failure(&error))
     }
 
-    /// Copies the durable entries into `target`, an empty or new folder.
+    /// Copies the durable entries into `target`, an empty or new folder. All are read: a copy with damage would be found
+    /// when it is needed.
     pub fn backup_to(&self, target: &Path) -> Result<(), CommitError> {
         let io = |source| CommitError::io("write", target, source);
         create_dirs(target).map_err(io)?;
         if std::fs::read_dir(target).map_err(io)?.next().is_some() {
             return Err(io(std::io::ErrorKind::DirectoryNotEmpty.into()));
+        }
+        let end = self.events().end;
+        let mut entries = self.read(self.events().start);
+        while entries.position() < end {
+            if entries.next().transpose().map_err(CommitError::Unreadable)?.is_none() {
+                break;
+            }
         }
         self.owner.inner.log.lock().copy_to(target)
     }

@@ -13,8 +13,8 @@ use super::slow::complain;
 pub(crate) struct Reader {
     /// For each cell the member that it is, if it is read.
     cells: Vec<Option<usize>>,
-    /// Why no record can be read: which of two cells is a column's value cannot be told.
-    twice: Option<String>,
+    /// Why no record can be read.
+    unreadable: Option<String>,
     options: CsvOptions,
 }
 
@@ -31,25 +31,30 @@ impl Reader {
         let names: Vec<String> = names.iter().enumerate().map(|(index, name)| column_name(name, index)).collect();
         let mut cells: Vec<Option<usize>> =
             names.iter().map(|name| decoder.members.position(&name.to_lowercase())).collect();
-        let mut twice = None;
+        let known = |name: &String| decoder.order.iter().any(|column| column.to_lowercase() == name.to_lowercase());
+        let foreign = header.is_some() && !names.iter().any(known);
+        let mut unreadable = foreign.then(|| {
+            let names: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+            format!("the header has none of the schema's columns, but `{}`; is `delimiter` right?", names.join("`, `"))
+        });
         for (index, member) in decoder.members.list.iter().enumerate() {
             let alike: Vec<usize> = (0..cells.len()).filter(|cell| cells[*cell] == Some(index)).collect();
             let exact: Vec<usize> = alike.iter().copied().filter(|cell| names[*cell] == member.key).collect();
             // Where names differ only in case, the one that is written like the schema's is meant.
             let meant = if exact.is_empty() { &alike } else { &exact };
             if let [_, second, ..] = meant.as_slice() {
-                twice.get_or_insert_with(|| format!("the header has the column `{}` twice", names[*second]));
+                unreadable.get_or_insert_with(|| format!("the header has the column `{}` twice", names[*second]));
             }
             for cell in alike.iter().filter(|cell| !meant.contains(cell)) {
                 cells[*cell] = None;
             }
         }
-        Self { cells, twice, options: options.clone() }
+        Self { cells, unreadable, options: options.clone() }
     }
 
     /// One record as a row of `row`, or the reason why it is none; then a half-written row is left behind.
     pub fn read(&self, text: &str, base: u32, row: &mut Structs, sink: &mut Sink) -> Result<(), String> {
-        if let Some(reason) = &self.twice {
+        if let Some(reason) = &self.unreadable {
             return Err(reason.clone());
         }
         let mut next = Some(0);

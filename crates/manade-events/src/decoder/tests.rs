@@ -440,6 +440,9 @@ fn csv_headers_with_a_name_twice() {
     check(&["A", "a"], None, Ok(vec![json!(2), json!(4)]));
     check(&["a", "a"], Some("_c1"), Ok(vec![Value::Null, Value::Null]));
     check(&["a", ""], Some("_c1"), Ok(vec![json!(2), json!(4)]));
+    let foreign = "the header has none of the schema's columns, but `a;_c1`, `x`; is `delimiter` right?";
+    check(&["a;_c1", "x"], Some("_c1"), Err(foreign));
+    check(&["a", "x"], Some("_c1"), Ok(vec![Value::Null, Value::Null]));
 }
 
 fn wide_schema() -> EventSchema {

@@ -31,9 +31,11 @@ pub struct Inferred {
 }
 
 impl Inferred {
-    /// Names are compared without case, and each has a letter at least.
+    /// Names are compared without case, each has a letter at least, and those of columns do not start with `__`.
     fn of(found: Vec<Field>) -> Self {
-        let mut left_out = Vec::new();
+        let (reserved, found): (Vec<Field>, Vec<Field>) = found.into_iter().partition(|f| f.name.starts_with("__"));
+        let kept = |field: &Field| format!("`{}` is left out: `__` in front is Manade's own", field.name);
+        let mut left_out: Vec<String> = reserved.iter().map(kept).collect();
         let fields = distinct(found, "", &mut left_out);
         Self { schema: EventSchema { fields }, left_out }
     }

@@ -89,6 +89,12 @@ fn columns_that_a_schema_cannot_have() {
         &["`A` is left out: only its case differs from `a`"],
     );
     check(
+        "{\"a\":1,\"__row\":2,\"s\":{\"__x\":1}}\n",
+        &FileFormat::Ndjson,
+        "a bigint, s struct<__x:bigint>",
+        &["`__row` is left out: `__` in front is Manade's own"],
+    );
+    check(
         "{\"s\":[{\"x\":1,\"X\":2,\" \":3}],\"\":4,\"e\":{\"\":5}}\n",
         &FileFormat::Ndjson,
         "s array<struct<x:bigint>>",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::finding::Place;
-use crate::pipeline::EventSchema;
+use crate::pipeline::{EventSchema, FileFormat, FileSource};
 use crate::read::{Got, Item, Object, Reading};
 use crate::types::{Field, SparkType, TimeFormat};
 use crate::yaml::Mark;
@@ -108,6 +108,22 @@ fn checked_time(
     };
     reading.error(mark, message, Some(hint));
     None
+}
+
+/// CSV has no columns of other columns.
+pub(super) fn flat(reading: &mut Reading<'_>, columns: &Columns, file: &FileSource) {
+    let by_name = || file.path.to_str().is_some_and(|path| path.to_ascii_lowercase().ends_with(".csv"));
+    if !matches!(file.format, Some(FileFormat::Csv(_))) && (file.format.is_some() || !by_name()) {
+        return;
+    }
+    for (name, place) in &columns.places {
+        let Some(field) = columns.schema.at(std::slice::from_ref(name)) else { continue };
+        if matches!(field.data_type, SparkType::Struct(_) | SparkType::Array(_) | SparkType::Map(..)) {
+            let message = format!("column `{name}`: CSV cannot hold the type {}", field.data_type);
+            let hint = "leave it out of the schema, or read it as a string";
+            reading.error_at(place.clone(), message, Some(hint.to_owned()));
+        }
+    }
 }
 
 /// The first columns' names, for a hint.

@@ -109,7 +109,6 @@ fn what_cannot_be_read_is_refused() {
     let create = Change::Create { kind: TableKind::Append, schema: schema(&DataType::Int32), history };
     commit(&mut store, vec![("rows", create)]).unwrap();
     let widen = |schema| ("rows", Change::Widen { schema });
-    let other = Schema::new(vec![Field::new("key", DataType::Int64, true), Field::new("v", DataType::Int64, true)]);
     let list = DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true)));
     let append = ("rows", Change::Append { rows: rows(&DataType::Int32, &[(1, 1)]) });
     let cases = [

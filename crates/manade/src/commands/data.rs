@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::args::{Data, DataAction, DataBackup, DataDrop, Query, RowFormat};
 use crate::client::{Answer, Client, query, segment};
 use crate::failure::{Context, Failure, Outcome, nearest};
-use crate::output::{confirm, grouped, note, say, width};
+use crate::output::{confirm, counted, note, say, width};
 use crate::table::{Cell, Members, Table};
 
 /// How often `--watch` asks; an answer without changes costs the server next to nothing.
@@ -134,8 +134,8 @@ fn print(args: &Query, answer: Answer) -> Result<(), Failure> {
         None => note("no rows\n")?,
     }
     if has_more && args.limit.is_none() {
-        let shown = grouped(rows.len() as u64);
-        note(&format!("{shown} rows are shown, there are more: --limit N shows N, -o ndjson or csv prints all\n"))?;
+        let shown = counted(rows.len() as u64, "row");
+        note(&format!("{shown} of more: --limit N shows N, -o ndjson or csv prints all\n"))?;
     }
     Ok(())
 }

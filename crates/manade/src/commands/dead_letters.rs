@@ -94,11 +94,12 @@ fn replay(args: &DeadLetterReplay) -> Result<Outcome, Failure> {
         return Err(failure.with_hint("start `manade up`, then replay them"));
     }
     let pipeline = the_pipeline(&client, args.pipeline.as_deref())?;
+    let missing = missing(&client, &pipeline, &args.filter)?;
     let answer = client.post(&format!("{}/replay", path(&pipeline)), &body(&args.filter))?;
     let replayed = answer["replayed"].as_u64().unwrap_or_default();
     let failed = answer["failed"].as_u64().map(|failed| format!(", {} again", counted(failed, "dead letter")));
     say(&format!("{} of {pipeline} replayed{}\n", counted(replayed, "dead letter"), failed.unwrap_or_default()))?;
-    Ok(Outcome::Done)
+    not_there(&pipeline, &missing, &args.filter)
 }
 
 fn drop_letters(args: &DeadLetterDrop) -> Result<Outcome, Failure> {
@@ -113,10 +114,14 @@ fn drop_letters(args: &DeadLetterDrop) -> Result<Outcome, Failure> {
     let answer = client.post(&format!("{}/drop", path(&pipeline)), &body(&args.filter))?;
     let dropped = answer["dropped"].as_u64().unwrap_or_default();
     say(&format!("{} of {pipeline} deleted\n", counted(dropped, "dead letter")))?;
+    not_there(&pipeline, &missing, &args.filter)
+}
+
+fn not_there(pipeline: &str, missing: &[String], filter: &Filter) -> Result<Outcome, Failure> {
     if missing.is_empty() {
         return Ok(Outcome::Done);
     }
-    let others = Filter { ids: Vec::new(), ..args.filter.clone() };
+    let others = Filter { ids: Vec::new(), ..filter.clone() };
     let which = if others.is_all() { "" } else { " that matches" };
     let failure = Failure::new(format!("{pipeline} has no dead letter {}{which}", missing.join(", ")));
     Err(failure.with_hint(format!("`manade dead-letters list {pipeline}` lists them")))

@@ -60,13 +60,7 @@ impl Sample {
 
     /// `is_whole`: the last record needs no end.
     fn of(bytes: &[u8], format: &FileFormat, is_whole: bool) -> Result<Self, InferError> {
-        let Inferred { mut schema, mut left_out } = infer(bytes, format)?;
-        schema.fields.retain(|field| {
-            let is_reserved = field.name.starts_with("__");
-            left_out
-                .extend(is_reserved.then(|| format!("`{}` is left out: `__` in front is Manade's own", field.name)));
-            !is_reserved
-        });
+        let Inferred { mut schema, left_out } = infer(bytes, format)?;
         let batch = decode(bytes, format, &schema, is_whole);
         if let Some(batch) = &batch {
             for (at, field) in schema.fields.iter_mut().enumerate() {

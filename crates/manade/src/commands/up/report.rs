@@ -11,7 +11,7 @@ use manade_pipeline::status::{PipelineState, PipelineStatus};
 
 use crate::output::{counted, grouped, moment, say, size, width};
 use crate::screen::Screen;
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, cut};
 
 #[cfg(test)]
 mod tests;
@@ -123,13 +123,16 @@ fn announcement(pipelines: &[PipelineStatus], address: Option<SocketAddr>, data:
     out
 }
 
+/// Columns of a result's name, so that the numbers beside it are seen.
+const LONGEST_NAME: usize = 28;
+
 fn live_lines(pipelines: &[PipelineStatus], rates: &Rates) -> Vec<String> {
     let mut table = Table::new(&["RESULT", "STATE", "EVENTS/S", "BACKLOG", "WATERMARK", "ROWS", "DEAD LETTERS"]);
     let mut reasons = Vec::new();
     for pipeline in pipelines {
         for result in &pipeline.results {
             table.push(vec![
-                Cell::text(&result.name),
+                Cell::text(&*cut(&result.name, LONGEST_NAME)),
                 Cell::text(state(pipeline.state)),
                 Cell::number(grouped(rates.of(&pipeline.name))),
                 Cell::number(backlog(pipeline)),
