@@ -558,6 +558,7 @@ fn open_source(
                 format: file.format.clone(),
                 follow: file.follow,
                 last,
+                waits: file.follow && !options.once,
                 max_event: events.max_event,
             };
             Ok(SourceReader::File(FileReader::new(options, read)))

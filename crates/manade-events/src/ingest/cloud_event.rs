@@ -1,11 +1,15 @@
 //! CloudEvents 1.0 over HTTP (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
 
+use std::ops::Range;
+
 use base64::Engine as _;
 
 use super::{Accepted, LineError, element_end, elements, one_error, push_line, split_document};
 use crate::decoder::describe;
 use crate::json::{Kind, Value, parse, write_string};
-use crate::scan::{check_event, skip_space};
+use crate::scan::{
+    TOO_DEEP, check_event, key_start, loose_end, next_member, skip_space, string_end, value_end, value_start,
+};
 
 /// What every CloudEvent has.
 const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
@@ -78,7 +82,14 @@ fn accept(events: Vec<CloudEvent>) -> Accepted {
 }
 
 fn read(text: &str) -> Result<CloudEvent, String> {
-    let event = parse(text).map_err(|fault| describe(&fault, text))?;
+    let event = match parse(text) {
+        Err(fault) if fault.what == TOO_DEEP => {
+            let data = deep_data(text).ok_or_else(|| describe(&fault, text))?;
+            let shallow = format!("{}{{}}{}", &text[..data.start], &text[data.end..]);
+            return Ok(CloudEvent { data: text[data].as_bytes().to_vec(), ..read(&shallow)? });
+        }
+        event => event.map_err(|fault| describe(&fault, text))?,
+    };
     let Kind::Object(members) = &event.kind else { return Err("not a JSON object".to_owned()) };
     let find = |name: &str| match &event.member(name)?.kind {
         Kind::String(value) => Some(&**value),
@@ -97,6 +108,28 @@ fn read(text: &str) -> Result<CloudEvent, String> {
     attributes.push('}');
     let identity = (find("source").unwrap_or_default().to_owned(), find("id").unwrap_or_default().to_owned());
     Ok(CloudEvent { data: data(text, &event)?, attributes, identity })
+}
+
+/// Where `data` stands, an object that nests too deeply: it is an event all the same, and becomes a dead letter.
+fn deep_data(text: &str) -> Option<Range<usize>> {
+    let b = text.as_bytes();
+    let mut at = skip_space(b, 0) + 1;
+    loop {
+        let key = key_start(b, skip_space(b, at)).ok()?;
+        let (end, _) = string_end(b, key).ok()?;
+        let start = value_start(b, end + 1).ok()?;
+        let end_of_value = match value_end(b, start, 1) {
+            Err(fault) if fault.what == TOO_DEEP => {
+                let end_of_value = loose_end(b, start)?;
+                return (&text[key..end] == "data" && b[start] == b'{').then_some(start..end_of_value);
+            }
+            found => found.ok()?,
+        };
+        match next_member(b, end_of_value).ok()? {
+            (_, true) => return None,
+            (next, false) => at = next,
+        }
+    }
 }
 
 fn data(text: &str, event: &Value<'_>) -> Result<Vec<u8>, String> {

@@ -100,6 +100,10 @@ fn cloud_events() {
     assert_eq!(accepted.identities, [identity("7"), identity("8")]);
     let base64 = one.replace("\"data\":{\"a\":\n1}", "\"data_base64\":\"eyJhIjoxfQ==\"");
     check(&base64, &BodyKind::CloudEvent, Ok("{\"a\":1}\n"));
+    let deep_data = format!("{{\"a\":{}{}}}", "[".repeat(600), "]".repeat(600));
+    let deep = one.replace("{\"a\":\n1}", &deep_data);
+    check(&deep, &BodyKind::CloudEvent, Ok(&format!("{deep_data}\n")));
+    check(&format!("[{deep}]"), &BodyKind::CloudEvents, Ok(&format!("{deep_data}\n")));
     let scalar = one.replace("{\"a\":\n1}", "5");
     check(&scalar, &BodyKind::CloudEvent, Err(&[(1, "the data of the CloudEvent is not a JSON object")]));
     let both = one.replace("\"data\"", "\"data_base64\":\"eyJhIjoxfQ==\",\"data\"");

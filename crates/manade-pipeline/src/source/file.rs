@@ -1,6 +1,6 @@
 //! The file source: reads a file, a folder or a glob by offset, in an order that is recorded.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -71,6 +71,8 @@ pub struct FileOptions {
     pub follow: bool,
     /// Take a last line without a new line at the end of what is there.
     pub last: Last,
+    /// There is another look, so that copies may be left to grow.
+    pub waits: bool,
     pub max_event: u64,
 }
 
@@ -89,8 +91,6 @@ pub struct FileReader {
     settled: HashMap<u64, Stamp>,
     /// Where lanes that lag have read to, by file.
     again: VecDeque<(u64, OpenFile)>,
-    /// Files that hold what was read of others, which was told.
-    copies: HashSet<PathBuf>,
     scanned: bool,
 }
 
@@ -120,7 +120,6 @@ impl FileReader {
             queued: 0,
             open: HashMap::new(),
             again: VecDeque::new(),
-            copies: HashSet::new(),
             scanned: false,
         }
     }
@@ -367,14 +366,7 @@ impl FileReader {
             let copy = KnownFile { path, head, inode: Some(inode(&meta)), born: born(&meta), ..original };
             return Ok(Some((self.files.add(copy), size)));
         }
-        if !is_packed(path)
-            && let Some(original) = self.files.copied_from(&mut file, &meta)?
-        {
-            if self.copies.insert(path.to_owned()) {
-                let original = original.path.display();
-                tracing::info!(path = %path.display(), %original, "the file holds what was read of the other: it is \
-                    taken for a copy of it, in writing");
-            }
+        if self.options.waits && !is_packed(path) && self.files.is_being_copied(path, &mut file, &meta)? {
             return Ok(None);
         }
         let head = Print::head(&mut file, &meta)?;

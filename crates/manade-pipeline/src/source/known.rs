@@ -12,8 +12,14 @@ use super::file::{KnownFile, is_packed};
 /// A file that begins with as many bytes of another one is a copy of it.
 const COPY: u64 = 4096;
 
-/// A file that has changed within this time may be in writing.
-const FRESH: Duration = Duration::from_secs(1);
+/// A file that has not changed for so long is not being copied any more.
+const REST: Duration = Duration::from_secs(10);
+
+/// The same for one of fewer bytes than [`COPY`].
+const SHORT_REST: Duration = Duration::from_secs(1);
+
+/// Files that a short one may be a copy of.
+const NEAR: usize = 100;
 
 /// Numbers grow; a folder may have a hundred thousand files, each looked for at each look at the folder.
 pub struct KnownFiles {
@@ -111,23 +117,29 @@ impl KnownFiles {
         Ok(None)
     }
 
-    /// The file that a new one is being copied from: so far it holds what the other one begins with, which was read. Of a
-    /// few bytes that is so only while they are fresh.
-    pub fn copied_from(&self, file: &mut File, meta: &fs::Metadata) -> io::Result<Option<&KnownFile>> {
+    /// Whether a new file is being copied from another: so far it holds what the other one begins with, which was read, and it
+    /// still grows.
+    pub fn is_being_copied(&self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<bool> {
         let size = meta.len();
-        let is_fresh = || meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < FRESH));
-        if size < COPY && !is_fresh() {
-            return Ok(None);
+        let rest = if size < COPY { SHORT_REST } else { REST };
+        if !meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < rest)) {
+            return Ok(false);
         }
         let print = Print::end(file, size)?;
-        for number in self.alike(file)?.into_iter().rev() {
+        let mut others: Vec<u64> = self.alike(file)?.into_iter().rev().collect();
+        if print.is_short() {
+            // It has not all of what others are known by. They are looked at: not many, and near.
+            let near = self.files.iter().rev().filter(|(_, known)| known.path.parent() == path.parent());
+            others.extend(near.map(|(number, _)| *number).take(NEAR));
+        }
+        for number in others {
             let known = &self.files[&number];
             let is_other = known.inode.is_some_and(|of| of != inode(meta)) && !is_packed(&known.path);
             if is_other && size < known.read && still_there(known) && print.matches(&mut File::open(&known.path)?)? {
-                return Ok(Some(known));
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Files that begin with the same bytes.

@@ -158,7 +158,8 @@ fn a_file_that_is_copied_then_truncated() {
                 40..80,
             ),
             // A copy that takes longer than a look at the folder.
-            (|dir| fs::write(dir.join("a.0.ndjson"), &long(60..80)[..5000]).unwrap(), 0..0),
+            (|dir| fs::write(dir.join("a.0.ndjson"), &long(60..80)[..500]).unwrap(), 0..0),
+            (|dir| put(&dir.join("a.0.ndjson"), &long(60..80)[500..5000]), 0..0),
             (
                 |dir| {
                     put(&dir.join("a.0.ndjson"), &long(60..80)[5000..]);
@@ -169,6 +170,20 @@ fn a_file_that_is_copied_then_truncated() {
             (|dir| put(&dir.join("a.0.ndjson"), &long(85..90)), 85..90),
         ],
     );
+}
+
+/// It holds what another one begins with, and no more: it waits for the rest, but not for ever.
+#[test]
+fn a_file_that_is_the_beginning_of_another() {
+    let mut rig = Rig::new(SPEC);
+    rig.start();
+    rig.append("in/a.ndjson", long(0..20));
+    rig.until_read(20);
+    let begun = std::time::Instant::now();
+    rig.append("in/b.ndjson", long(0..10));
+    rig.until("it rests", |status| status.counters.read == 30);
+    assert!(begun.elapsed() > std::time::Duration::from_secs(9), "it may be a copy in writing");
+    rig.stop();
 }
 
 #[test]
