@@ -39,7 +39,7 @@ mod types;
 mod urls;
 
 pub use cast::{cast, castable};
-pub use operators::{binary, coerce};
+pub use operators::{binary, coerce, normalized};
 pub use registry::{
     FunctionDoc, FunctionKind, PLANNED, documented, is_function, misuse, misuse_of_aggregate, register,
 };

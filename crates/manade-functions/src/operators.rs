@@ -7,9 +7,25 @@ use datafusion::logical_expr::expr::{Between, Case, InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
 use crate::cast::{cast, plain};
-use crate::columns::{At, numbers};
+use crate::columns::{At, comparable, numbers};
 use crate::function::{Arg, Function, Returns};
 use crate::types::{as_decimal, bounded_decimal, is_float, is_text, widest};
+
+/// A value as Spark groups by it: 0.0 for -0.0 and one NaN, in arrays and structs too.
+pub fn normalized(expr: Expr, data_type: &DataType) -> Expr {
+    fn has_float(t: &DataType) -> bool {
+        match t {
+            DataType::List(item) => has_float(item.data_type()),
+            DataType::Struct(fields) => fields.iter().any(|field| has_float(field.data_type())),
+            other => other.is_floating(),
+        }
+    }
+    if !has_float(data_type) {
+        return expr;
+    }
+    let function = Function::new("normalized", &[Arg::Any], Returns::Like(0), |args, _| comparable(&args[0]));
+    function.udf().call(vec![expr])
+}
 
 /// `expr`, whose operands are right already, with the types that Spark gives its operands and its result. Touches
 /// arithmetic, comparisons, CASE, IN and BETWEEN; everything else comes back as it is.

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// What a chunk may take a worker, about.
 const ABOUT: Duration = Duration::from_millis(100);
 
-const LEAST: usize = 16 * 1024;
-const FIRST: usize = 256 * 1024;
+const LEAST: usize = 1024;
+const FIRST: usize = 4 * 1024;
 const MOST: usize = 4 * 1024 * 1024;
 
 /// Shared by the reader and the workers.
@@ -53,7 +53,7 @@ mod tests {
             pace.took(pace.bytes(), Duration::from_micros(pace.bytes() as u64));
         }
         assert_eq!(pace.bytes(), 100_000);
-        pace.took(1000, Duration::from_mins(1));
+        pace.took(1024, Duration::from_mins(1));
         assert_eq!(pace.bytes(), LEAST);
     }
 }

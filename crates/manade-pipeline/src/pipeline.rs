@@ -294,15 +294,13 @@ impl Pipeline {
         let reader = store.reader();
         let status = shown(&plan, &progress, &store, committer.dead_letters().len());
         let sequencer = Arc::new(Sequencer::new(progress.lanes.iter().map(|lane| lane.clock).collect()));
+        let pace = Arc::new(Pace::new());
         let (jobs, job_queue) = bounded::<Job>(options.workers * 2);
         let (dones, done_queue) = bounded::<Done>(options.workers * 2);
         let (reports, report_queue) = unbounded();
-        let (commands, command_queue) = unbounded();
-        let (replays, replay_queue) = bounded(2);
+        let ((commands, command_queue), (replays, replay_queue)) = (unbounded(), bounded(2));
         let (issued, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
-
-        let pace = Arc::new(Pace::new());
         let mut threads = workers(&plan, &lanes, &sequencer, &pace, options.workers, &job_queue, &dones)?;
         drop((job_queue, dones));
         let reading = Reading {
@@ -547,7 +545,7 @@ fn open_source(
     match &plan.pipeline.source {
         Source::Http(_) => {
             let log = log.expect("an http source has a log").clone();
-            Ok(SourceReader::Log(LogReader::new(log, main, events.max_event)))
+            Ok(SourceReader::Log(Box::new(LogReader::new(log, main, events.max_event))))
         }
         Source::File(file) => {
             let behind = progress.lanes.iter().any(|lane| lane.position < main);
@@ -561,7 +559,7 @@ fn open_source(
                 waits: file.follow && !options.once,
                 max_event: events.max_event,
             };
-            Ok(SourceReader::File(FileReader::new(options, read)))
+            Ok(SourceReader::File(Box::new(FileReader::new(options, read))))
         }
     }
 }

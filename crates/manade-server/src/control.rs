@@ -218,6 +218,7 @@ fn no_such_pipeline(backend: &dyn Backend, name: &str) -> Problem {
 
 fn no_such_letter(pipeline: &str, id: &str) -> Problem {
     Problem::plain(StatusCode::NOT_FOUND, format!("the pipeline \"{pipeline}\" has no dead letter {id}"))
+        .with_hint("`manade dead-letters list` lists them")
 }
 
 /// The bytes of an `application/json` body. Pages of another origin can send other content types, or none, without

@@ -37,6 +37,7 @@ impl Feeds {
 }
 
 fn wait(waiters: &Mutex<HashMap<String, watch::Sender<u64>>>, backend: &dyn Backend, name: &str, mut commit: u64) {
+    let mut generation = backend.generation();
     loop {
         // Looked up each round: a reload may have put another collection under the name.
         let collection = backend.collection(name);
@@ -55,7 +56,9 @@ fn wait(waiters: &Mutex<HashMap<String, watch::Sender<u64>>>, backend: &dyn Back
             return;
         }
         if let Some(sender) = waiters.get(name) {
-            sender.send_if_modified(|seen| std::mem::replace(seen, commit) != commit);
+            // Who follows looks whether an edit has put another collection under the name.
+            let edited = std::mem::replace(&mut generation, backend.generation()) != generation;
+            sender.send_if_modified(|seen| std::mem::replace(seen, commit) != commit || edited);
         }
     }
 }

@@ -136,7 +136,14 @@ fn body_kind(headers: &HeaderMap) -> Result<BodyKind, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let charset = parts.find_map(|parameter| parameter.strip_prefix("charset=")).map(|name| name.trim_matches('"'));
+    let parameter = |name: &str| {
+        let value = parts.clone().find_map(|parameter| parameter.strip_prefix(name)?.strip_prefix('='));
+        value.map(|value| value.trim_matches('"'))
+    };
+    if media_type == "text/csv" && parameter("header").is_some_and(|header| header.eq_ignore_ascii_case("absent")) {
+        return Err(unsupported(content_type).with_details("CSV needs a header line that names the columns"));
+    }
+    let charset = parameter("charset");
     if charset.is_some_and(|name| !name.eq_ignore_ascii_case("utf-8") && !name.eq_ignore_ascii_case("us-ascii")) {
         return Err(unsupported(content_type).with_details("text is read as UTF-8 only"));
     }

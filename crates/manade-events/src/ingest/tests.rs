@@ -103,7 +103,7 @@ fn cloud_events() {
     let deep_data = format!("{{\"a\":{}{}}}", "[".repeat(600), "]".repeat(600));
     let deep = one.replace("{\"a\":\n1}", &deep_data);
     check(&deep, &BodyKind::CloudEvent, Ok(&format!("{deep_data}\n")));
-    check(&format!("[{deep}]"), &BodyKind::CloudEvents, Ok(&format!("{deep_data}\n")));
+    check(format!("[{deep}]"), &BodyKind::CloudEvents, Ok(&format!("{deep_data}\n")));
     let scalar = one.replace("{\"a\":\n1}", "5");
     check(&scalar, &BodyKind::CloudEvent, Err(&[(1, "the data of the CloudEvent is not a JSON object")]));
     let both = one.replace("\"data\"", "\"data_base64\":\"eyJhIjoxfQ==\",\"data\"");

@@ -143,6 +143,13 @@ impl Print {
         Ok(Self::read(file, self.from, self.len)? == *self)
     }
 
+    /// Of what a packed file holds up to an offset: its first bytes, 1 KiB at most.
+    pub fn unpacked(path: &Path, until: u64) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        Input::open(path)?.take(PRINT.min(until)).read_to_end(&mut bytes)?;
+        Ok(Self { from: 0, len: bytes.len() as u64, hash: xxh3_64(&bytes) })
+    }
+
     /// And what is unpacked, from its beginning.
     pub fn matches_unpacked(&self, input: &mut Input) -> io::Result<bool> {
         input.skip_to(self.from)?;

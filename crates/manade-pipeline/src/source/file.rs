@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discover::{Print, Selection, born, event_extension, inode};
 use super::input::Input;
-use super::known::{KnownFiles, still_there};
+use super::known::{KnownFiles, REST, changed_within, still_there};
 use super::open::{Last, OpenFile, Piece};
 use super::{BadInput, Mark, Next, Origin, ReadSourceError, RecordFormat, SourceChunk};
 use crate::progress::Position;
@@ -39,6 +39,9 @@ pub struct KnownFile {
     pub head: Print,
     /// Before the place read to; of packed files only of those that could not be unpacked further.
     pub tail: Print,
+    /// Of a packed file that could not be unpacked further: what it begins with, unpacked.
+    #[serde(default)]
+    pub begin: Option<Print>,
     /// Bytes read, unpacked.
     pub read: u64,
     /// What cutting records needs to know to go on there.
@@ -91,6 +94,8 @@ pub struct FileReader {
     settled: HashMap<u64, Stamp>,
     /// Where lanes that lag have read to, by file.
     again: VecDeque<(u64, OpenFile)>,
+    /// Files that are there and were copied from others, by inode.
+    copies: HashMap<(u64, u64), u64>,
     scanned: bool,
 }
 
@@ -98,6 +103,9 @@ pub struct FileReader {
 const LAGGING: usize = 16;
 
 type Stamp = (u64, Option<SystemTime>);
+
+/// A file with something to read: its number and size.
+type Found = Option<(u64, u64)>;
 
 impl KnownFile {
     /// This is what the file system says of it: it was neither deleted nor replaced. Its content may be another.
@@ -120,6 +128,7 @@ impl FileReader {
             queued: 0,
             open: HashMap::new(),
             again: VecDeque::new(),
+            copies: HashMap::new(),
             scanned: false,
         }
     }
@@ -216,7 +225,8 @@ impl FileReader {
         let from = open.offset();
         let piece = match open.read(last, bytes) {
             Err(e) if open.is_packed() && is_damage(&e) => {
-                known.tail = if open.tail().len > 0 { open.tail() } else { known.tail };
+                known.tail = open.tail();
+                known.begin = Print::unpacked(&known.path, known.read).ok();
                 return Ok(Some(self.damaged(number, known, seen, &e)));
             }
             read => read.map_err(|e| failed(&known.path, e))?,
@@ -309,7 +319,7 @@ impl FileReader {
     }
 
     /// The number and size of the file at `path`, where it has something that was not read.
-    fn identify(&mut self, path: &Path) -> io::Result<Option<(u64, u64)>> {
+    fn identify(&mut self, path: &Path) -> io::Result<Found> {
         let meta = fs::metadata(path)?;
         let known = self.files.with_inode(inode(&meta));
         let is_settled = |number| {
@@ -322,25 +332,8 @@ impl FileReader {
         let mut file = File::open(path)?;
         let meta = file.metadata()?;
         let size = meta.len();
-        if let Some(number) = self.files.damaged_at(path) {
-            let seen = (size, meta.modified().ok());
-            if self.settled.get(&number) == Some(&seen) {
-                return Ok(None);
-            }
-            match self.is_mended(number, path) {
-                Ok(true) => {
-                    let (head, inode, born) = (Print::head(&mut file, &meta)?, Some(inode(&meta)), born(&meta));
-                    self.files.put(number, KnownFile { head, inode, born, ..self.files.get(number).clone() });
-                    return Ok(Some((number, size)));
-                }
-                // It may be in writing.
-                Err(e) if is_damage(&e) => {
-                    self.settled.insert(number, seen);
-                    return Ok(None);
-                }
-                Err(e) => return Err(e),
-                Ok(false) => self.forget(number),
-            }
+        if let Some(found) = self.in_place_of_damaged(path, &mut file, &meta)? {
+            return Ok(found);
         }
         if let Some(number) = self.files.with_inode(inode(&meta)).filter(|number| self.files.get(*number).is(&meta)) {
             let known = self.files.get(number);
@@ -355,6 +348,9 @@ impl FileReader {
         if size == 0 {
             return Ok(None);
         }
+        if self.options.waits && !is_packed(path) && self.is_copy(path, &mut file, &meta)? {
+            return Ok(None);
+        }
         if !is_packed(path)
             && let Some(number) = self.files.original_of(path, &mut file, size)?
         {
@@ -366,9 +362,6 @@ impl FileReader {
             let copy = KnownFile { path, head, inode: Some(inode(&meta)), born: born(&meta), ..original };
             return Ok(Some((self.files.add(copy), size)));
         }
-        if self.options.waits && !is_packed(path) && self.files.is_being_copied(path, &mut file, &meta)? {
-            return Ok(None);
-        }
         let head = Print::head(&mut file, &meta)?;
         let new = KnownFile {
             path: path.to_owned(),
@@ -376,6 +369,7 @@ impl FileReader {
             born: born(&meta),
             head,
             tail: Print::default(),
+            begin: None,
             read: 0,
             framer: FramerState::default(),
             damaged: None,
@@ -383,14 +377,76 @@ impl FileReader {
         Ok(Some((self.files.add(new), size)))
     }
 
+    /// What is to be read of what stands in the place of a damaged file; `None` where there was none, or this is a new one.
+    fn in_place_of_damaged(&mut self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<Option<Found>> {
+        let Some(number) = self.files.damaged_at(path) else { return Ok(None) };
+        let (size, seen) = (meta.len(), (meta.len(), meta.modified().ok()));
+        if self.settled.get(&number) == Some(&seen) {
+            return Ok(Some(None));
+        }
+        match self.is_mended(number, path) {
+            Ok(true) => {
+                let (inode, born, head) = (Some(inode(meta)), born(meta), Print::head(file, meta)?);
+                self.files.put(number, KnownFile { inode, born, head, ..self.files.get(number).clone() });
+                return Ok(Some(Some((number, size))));
+            }
+            Ok(false) => {}
+            // A shorter one that rests is another.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && size > 0 => {
+                if changed_within(meta, REST) {
+                    return Ok(Some(None));
+                }
+            }
+            Err(e) if is_damage(&e) => {
+                self.settled.insert(number, seen);
+                return Ok(Some(None));
+            }
+            Err(e) => return Err(e),
+        }
+        self.forget(number);
+        Ok(None)
+    }
+
+    /// Whether a new file is a copy of one that is read, so that there is nothing in it to read. Once the other one is
+    /// truncated or gone, the copy goes on where that was read to.
+    fn is_copy(&mut self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<bool> {
+        let (size, inode) = (meta.len(), inode(meta));
+        if let Some(original) = self.copies.get(&inode).map(|number| self.files.get(*number).clone())
+            && !still_there(&original)
+        {
+            self.copies.remove(&inode);
+            if size < original.read {
+                // What was written behind it before the other one was truncated was read there.
+                let (head, tail) = (Print::head(file, meta)?, Print::end(file, size)?);
+                let (path, inode, born) = (path.to_owned(), Some(inode), born(meta));
+                self.files.add(KnownFile { path, head, tail, inode, born, read: size, ..original });
+                return Ok(true);
+            }
+            return Ok(false);
+        }
+        match self.files.copied_from(path, file, meta)? {
+            Some(original) => self.copies.insert(inode, original),
+            None => self.copies.remove(&inode),
+        };
+        Ok(self.copies.contains_key(&inode))
+    }
+
     /// Whether what stands in the place of a damaged file is this one, written again: up to the place read to it holds the
     /// same. What cannot be unpacked as far as that is an error.
     fn is_mended(&self, number: u64, path: &Path) -> io::Result<bool> {
         let known = self.files.get(number);
-        if known.tail.from + known.tail.len < known.read {
+        let Some(begin) = known.begin else { return Ok(false) };
+        if !begin.matches_unpacked(&mut Input::open(path)?)? {
             return Ok(false);
         }
-        known.tail.matches_unpacked(&mut Input::open(path)?)
+        let is_same =
+            known.read == 0 || (known.tail.len > 0 && known.tail.matches_unpacked(&mut Input::open(path)?)?);
+        if !is_same {
+            let path = path.display();
+            tracing::warn!(%path, "the file is mended, but some of what was read of it before had been unpacked wrongly: it is \
+                read from its beginning, so its events come again");
+        }
+        Ok(is_same)
     }
 
     /// Whether a known file has changed since it was read.

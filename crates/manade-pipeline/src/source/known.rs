@@ -13,7 +13,7 @@ use super::file::{KnownFile, is_packed};
 const COPY: u64 = 4096;
 
 /// A file that has not changed for so long is not being copied any more.
-const REST: Duration = Duration::from_secs(10);
+pub const REST: Duration = Duration::from_secs(10);
 
 /// The same for one of fewer bytes than [`COPY`].
 const SHORT_REST: Duration = Duration::from_secs(1);
@@ -117,14 +117,10 @@ impl KnownFiles {
         Ok(None)
     }
 
-    /// Whether a new file is being copied from another: so far it holds what the other one begins with, which was read, and it
-    /// still grows.
-    pub fn is_being_copied(&self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<bool> {
+    /// The file whose copy a new one is: all that it holds stands in the other one too, which is read. Where it is shorter
+    /// than what was read, or so short that it may just begin alike, only while it may be in writing.
+    pub fn copied_from(&self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<Option<u64>> {
         let size = meta.len();
-        let rest = if size < COPY { SHORT_REST } else { REST };
-        if !meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < rest)) {
-            return Ok(false);
-        }
         let print = Print::end(file, size)?;
         let mut others: Vec<u64> = self.alike(file)?.into_iter().rev().collect();
         if print.is_short() {
@@ -135,11 +131,17 @@ impl KnownFiles {
         for number in others {
             let known = &self.files[&number];
             let is_other = known.inode.is_some_and(|of| of != inode(meta)) && !is_packed(&known.path);
-            if is_other && size < known.read && still_there(known) && print.matches(&mut File::open(&known.path)?)? {
-                return Ok(true);
+            let is_copy = if size < COPY {
+                size < known.read && changed_within(meta, SHORT_REST)
+            } else {
+                size >= known.read || changed_within(meta, REST)
+            };
+            let read = known.read > 0;
+            if is_other && is_copy && read && still_there(known) && print.matches(&mut File::open(&known.path)?)? {
+                return Ok(Some(number));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Files that begin with the same bytes.
@@ -151,6 +153,10 @@ impl KnownFiles {
         }
         Ok(alike)
     }
+}
+
+pub fn changed_within(meta: &fs::Metadata, time: Duration) -> bool {
+    meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < time))
 }
 
 pub fn still_there(known: &KnownFile) -> bool {

@@ -100,8 +100,8 @@ fn log_fault(error: &manade_store::ReadError) -> String {
 }
 
 pub enum SourceReader {
-    File(FileReader),
-    Log(LogReader),
+    File(Box<FileReader>),
+    Log(Box<LogReader>),
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use super::file::record_format;
 use super::input::Input;
 use super::{BadInput, RecordFormat};
 
-/// Bytes before damage that may have been unpacked wrongly.
+/// Bytes before damage that may have been unpacked wrongly: so many are held back until those behind them are unpacked.
 const SUSPECT: usize = 64 * 1024;
 
 /// What to do with a last line that has no new line yet.
@@ -95,7 +95,9 @@ impl OpenFile {
         loop {
             let wanted = at_once as u64;
             let end = self.fill(&mut bytes, wanted)? < wanted;
-            let cut = self.framer.cut(&bytes, end && last == Last::Take && self.damage.is_none());
+            let kept = if self.is_packed() && !end { SUSPECT } else { 0 };
+            let sure = bytes.len().saturating_sub(kept);
+            let cut = self.framer.cut(&bytes[..sure], end && last == Last::Take && self.damage.is_none());
             if cut.consumed > 0 {
                 return Ok(Some(self.piece(bytes, cut)));
             }
@@ -125,18 +127,17 @@ impl OpenFile {
         if let Some(damage) = self.damage.take() {
             return Err(damage);
         }
-        let before = bytes.len();
         match self.input.by_ref().take(wanted).read_to_end(bytes) {
             Ok(got) => Ok(got as u64),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.input.is_packed() => Ok(0),
             Err(e) if self.input.is_packed() => {
                 let suspect = if is_garbled(&e) { SUSPECT } else { 0 };
-                bytes.truncate(bytes.len().saturating_sub(suspect).max(before));
-                if bytes.len() == before {
+                bytes.truncate(bytes.len().saturating_sub(suspect));
+                if bytes.is_empty() {
                     return Err(e);
                 }
                 self.damage = Some(e);
-                Ok((bytes.len() - before) as u64)
+                Ok(0)
             }
             Err(e) => Err(e),
         }

@@ -46,7 +46,7 @@ fn check(name: &str, steps: &[Step]) {
         expected.sort();
         let mode = if stopped { "stopped" } else { "running" };
         assert_eq!(rig.rows("all"), expected, "{name}, {mode}");
-        let status = rig.status();
+        let status = rig.until("all are counted", |status| status.counters.read >= expected.len() as u64);
         assert_eq!((status.counters.read, status.counters.dead), (expected.len() as u64, 0), "{name}, {mode}");
         let once: Vec<String> = expected.iter().map(|n| format!("{n} 1")).collect();
         assert_eq!(rig.rows("sum"), once, "{name}, {mode}");
@@ -170,6 +170,53 @@ fn a_file_that_is_copied_then_truncated() {
             (|dir| put(&dir.join("a.0.ndjson"), &long(85..90)), 85..90),
         ],
     );
+}
+
+/// Lines come while a log is copied, and between that and its truncation: they are in both files, or in one.
+#[test]
+fn a_log_that_is_rotated_while_it_is_written() {
+    let mut rig = Rig::new(SPEC);
+    rig.start();
+    let log = rig.path("in").join("app.ndjson");
+    let mut next = 0;
+    let mut write = |path: &Path, count: i64| {
+        put(path, &long(next..next + count));
+        next += count;
+    };
+    let last_of = |log: &Path| {
+        let lines = fs::read_to_string(log).unwrap();
+        let last: serde_json::Value = serde_json::from_str(lines.lines().next_back().unwrap()).unwrap();
+        last["n"].to_string()
+    };
+    write(&log, 20);
+    for round in 0..4 {
+        rig.until("the log is read", |_| rig.rows("all").contains(&last_of(&log)));
+        let copy = log.with_file_name(format!("app.{round}.ndjson"));
+        let whole = fs::read(&log).unwrap();
+        let (first, rest) = whole.split_at(whole.len() / 2);
+        append(&copy, first);
+        let marker = -1 - round;
+        put(&log.with_file_name("zz.ndjson"), &lines(marker..marker + 1));
+        rig.until("the copy is half there", |_| rig.rows("all").contains(&marker.to_string()));
+        append(&copy, rest);
+        write(&log, 10);
+        if round % 2 == 0 {
+            // The copy has them too.
+            let behind = fs::read(&log).unwrap().split_off(whole.len());
+            append(&copy, &behind);
+        } else {
+            // They are only in the log, and read there.
+            rig.until("the log is read", |_| rig.rows("all").contains(&last_of(&log)));
+        }
+        File::create(&log).unwrap();
+        write(&log, 10);
+    }
+    rig.until("the last is read", |_| rig.rows("all").contains(&(next - 1).to_string()));
+    put(&log.with_file_name("zzz.ndjson"), &lines(-100..-99));
+    rig.until("what comes later is read", |_| rig.rows("all").contains(&"-100".to_owned()));
+    let mut expected: Vec<String> = (0..next).chain(-4..0).chain([-100]).map(|n: i64| n.to_string()).collect();
+    expected.sort();
+    assert_eq!(rig.rows("all"), expected);
 }
 
 /// It holds what another one begins with, and no more: it waits for the rest, but not for ever.

@@ -100,6 +100,7 @@ fn refusals_have_their_status() {
     assert_eq!(post(&server, &[], event).status, 415);
     assert_eq!(post(&server, &[("content-type", "text/plain")], event).status, 415);
     assert_eq!(post(&server, &[("content-type", "application/json; charset=latin1")], event).status, 415);
+    assert_eq!(post(&server, &[("content-type", "text/csv; header=absent")], b"1,2\n").status, 415);
     assert_eq!(post(&server, &[JSON, ("content-encoding", "br")], event).status, 415);
     assert_eq!(post(&server, &[JSON, ("content-encoding", "gzip")], event).status, 400);
     assert_eq!(post(&server, &[JSON], &[b' '; 1_001]).status, 413);

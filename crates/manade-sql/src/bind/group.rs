@@ -11,6 +11,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams}
 use datafusion::logical_expr::sqlparser::ast::{Expr as Sql, Function, GroupByExpr, GroupByWithModifier};
 use datafusion::logical_expr::sqlparser::tokenizer::Location;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, lit};
+use manade_functions::normalized;
 use std::sync::Arc;
 
 use super::aggregate::{AggregateCall, EntryKind, aggregate_name, is_aggregate_name};
@@ -374,8 +375,8 @@ impl Binder<'_> {
                         Some((WindowShape::Fixed { size, offset, .. }, time)) => {
                             window_start(time.clone(), size, offset)
                         }
-                        _ if group.data_type == key.data_type => group.expr.clone(),
-                        _ => plain_cast(group.expr.clone(), &key.data_type),
+                        _ if group.data_type == key.data_type => normalized(group.expr.clone(), &key.data_type),
+                        _ => normalized(plain_cast(group.expr.clone(), &key.data_type), &key.data_type),
                     }
                 }
             };

@@ -121,6 +121,18 @@ fn results_ask_for_what_is_there() {
     assert!(shown(&notes).contains("note: state grows with the keys"));
 }
 
+/// As in Spark, which normalises what it groups by; the values of a group are found by it.
+#[test]
+fn both_zeros_are_one_group() {
+    let zero = "if(origin = 'JFK', -0.0D, 0.0D)";
+    for key in [zero.to_owned(), format!("array({zero})"), format!("struct({zero} AS a)"), format!("float({zero})")] {
+        for cuts in [[100, 100], [1, 2]] {
+            let sql = format!("SELECT count(*) AS n, count(DISTINCT origin) AS d FROM events GROUP BY {key}");
+            assert_eq!(rows(&sql, &cuts), ["9 | 4"], "{key}");
+        }
+    }
+}
+
 #[test]
 fn earlier_results_are_read_as_streams() {
     let query = compile("SELECT window.end AS e, sum(flights) AS n FROM hourly GROUP BY window(ends, '1 day')");
