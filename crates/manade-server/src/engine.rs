@@ -113,10 +113,10 @@ impl Engine {
             top = Arc::new(FilterExec::try_new(physical(filter, &schema)?, top)?);
         }
         let offset = usize::try_from(plan.offset).unwrap_or(usize::MAX);
-        let fetch = plan.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1));
+        let fetch = plan.limit.and_then(|limit| usize::try_from(limit).ok()?.checked_add(1));
         let sorts = sorts.into_iter().map(|(of, options)| Ok(PhysicalSortExpr::new(physical(of, &schema)?, options)));
         if let Some(order) = LexOrdering::new(sorts.collect::<Result<Vec<_>, DataFusionError>>()?) {
-            let first = fetch.map(|fetch| fetch.saturating_add(offset)).filter(|first| *first < usize::MAX);
+            let first = fetch.and_then(|fetch| fetch.checked_add(offset));
             top = Arc::new(SortExec::new(order, top).with_fetch(first));
         }
         if offset > 0 || fetch.is_some() {

@@ -415,7 +415,8 @@ impl FileReader {
             && !still_there(&original)
         {
             self.copies.remove(&inode);
-            if size < original.read {
+            // Another file may have the number of a copy that is gone.
+            if size < original.read && original.head.matches(file)? {
                 // What was written behind it before the other one was truncated was read there.
                 let (head, tail) = (Print::head(file, meta)?, Print::end(file, size)?);
                 let (path, inode, born) = (path.to_owned(), Some(inode), born(meta));
