@@ -296,13 +296,13 @@ impl Pipeline {
         let sequencer = Arc::new(Sequencer::new(progress.lanes.iter().map(|lane| lane.clock).collect()));
         let pace = Arc::new(Pace::new());
         let (jobs, job_queue) = bounded::<Job>(options.workers * 2);
-        let (dones, done_queue) = bounded::<Done>(options.workers * 2);
         let (reports, report_queue) = unbounded();
-        let ((commands, command_queue), (replays, replay_queue)) = (unbounded(), bounded(2));
+        let (commands, command_queue) = unbounded();
+        let (replays, replay_queue) = bounded(2);
         let (issued, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
-        let mut threads = workers(&plan, &lanes, &sequencer, &pace, options.workers, &job_queue, &dones)?;
-        drop((job_queue, dones));
+        let (mut threads, done_queue) = workers(&plan, &lanes, &sequencer, &pace, options.workers, &job_queue)?;
+        drop(job_queue);
         let reading = Reading {
             source,
             log: log.clone(),
@@ -456,7 +456,7 @@ impl Drop for Pipeline {
     }
 }
 
-/// Threads that decode and run SQL until there are no more jobs.
+/// Threads that decode and run SQL until there are no more jobs, and what they have done.
 fn workers(
     plan: &Arc<Plan>,
     lanes: &Arc<Vec<Vec<usize>>>,
@@ -464,8 +464,8 @@ fn workers(
     pace: &Arc<Pace>,
     count: usize,
     queue: &Receiver<Job>,
-    out: &Sender<Done>,
-) -> Result<Vec<JoinHandle<()>>, StartError> {
+) -> Result<(Vec<JoinHandle<()>>, Receiver<Done>), StartError> {
+    let (out, dones) = bounded(count * 2);
     let decoders = Arc::new(Decoders::new(plan)?);
     let mut threads = Vec::new();
     for number in 0..count {
@@ -484,7 +484,7 @@ fn workers(
             }
         }));
     }
-    Ok(threads)
+    Ok((threads, dones))
 }
 
 /// A pipeline's status before its progress is filled in.

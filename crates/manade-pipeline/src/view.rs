@@ -461,23 +461,26 @@ impl Shape {
 
     /// A visible column that shows a part of the groups' key.
     fn key_part(&self, groups: &RecordBatch, part: KeyPart, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-        let ends = || self.main().window_ends(groups).map(|ends| Arc::new(ends) as ArrayRef);
-        let shown = match (part, data_type) {
-            (KeyPart::Column(key), _) => Some(Arc::clone(groups.column(key))),
-            (KeyPart::WindowEnd, _) => ends(),
-            (KeyPart::Window, DataType::Struct(fields)) => {
-                let start = self.main().window_start.map(|start| Arc::clone(groups.column(start)));
-                let Some((start, end)) = start.zip(ends()) else {
-                    return Ok(new_null_array(data_type, groups.num_rows()));
-                };
-                let left_out = start.nulls().cloned();
-                let bounds = typed(&[start, end], &Arc::new(Schema::new(fields.clone())))?;
-                Some(Arc::new(StructArray::try_new(fields.clone(), bounds, left_out)?) as ArrayRef)
-            }
-            (KeyPart::Window, _) => None,
+        let column = |key: usize| Arc::clone(groups.column(key));
+        let start = || self.main().window_start.map(column);
+        let end = || self.main().window_ends(groups).map(|ends| Arc::new(ends) as ArrayRef);
+        let shown = match part {
+            KeyPart::Column(key) => Some(column(key)),
+            KeyPart::WindowEnd => end(),
+            KeyPart::Window => start().zip(end()).map(|(start, end)| window(start, end, data_type)).transpose()?,
         };
         Ok(shown.unwrap_or_else(|| new_null_array(data_type, groups.num_rows())))
     }
+}
+
+/// Null where the window was left out of the row's grouping set.
+fn window(start: ArrayRef, end: ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    let DataType::Struct(fields) = data_type else {
+        return Err(ArrowError::SchemaError(format!("a window is no {data_type}")));
+    };
+    let left_out = start.nulls().cloned();
+    let bounds = typed(&[start, end], &Arc::new(Schema::new(fields.clone())))?;
+    Ok(Arc::new(StructArray::try_new(fields.clone(), bounds, left_out)?))
 }
 
 /// Group keys as bytes that compare as the keys do.

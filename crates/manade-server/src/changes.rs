@@ -136,12 +136,13 @@ impl Position {
     }
 
     fn id(&self, version: u64) -> String {
-        let text = match self {
-            Self::After(commit) => commit.to_string(),
-            Self::Within { after, commit, key } => format!("{after}.{commit}.{}", URL_SAFE_NO_PAD.encode(key)),
-            Self::Snapshot { commit, key } => format!("s.{commit}.{}", URL_SAFE_NO_PAD.encode(key)),
-        };
-        format!("{text}@{version:x}")
+        match self {
+            Self::After(commit) => format!("{commit}@{version:x}"),
+            Self::Within { after, commit, key } => {
+                format!("{after}.{commit}.{}@{version:x}", URL_SAFE_NO_PAD.encode(key))
+            }
+            Self::Snapshot { commit, key } => format!("s.{commit}.{}@{version:x}", URL_SAFE_NO_PAD.encode(key)),
+        }
     }
 }
 
@@ -157,14 +158,13 @@ struct Start {
 impl Start {
     /// Blocks. `Gone` where the changes since the client's position are no longer kept.
     fn verify(&self, collection: &dyn Collection) -> Result<(), ReadError> {
-        match &self.resumed {
-            None => Ok(()),
-            Some(Position::Snapshot { commit, key }) if collection.info().kind == CollectionKind::Append => {
-                follows(collection, key)?;
-                collection.changes(*commit).map(|_| ())
-            }
-            Some(position) => collection.changes(position.since()).map(|_| ()),
+        let Some(position) = &self.resumed else { return Ok(()) };
+        if let Position::Snapshot { key, .. } = position
+            && collection.info().kind == CollectionKind::Append
+        {
+            follows(collection, key)?;
         }
+        collection.changes(position.since()).map(|_| ())
     }
 }
 
@@ -286,8 +286,10 @@ impl Feed {
         let generation = self.app.backend.generation();
         if generation != self.generation {
             let (old, new) = (self.collection.info(), self.app.backend.collection(&self.collection.info().name)?);
-            let alike = new.info().columns == old.columns && new.info().kind == old.kind && new.info().key == old.key;
-            let alike = alike && new.version() == self.collection.version();
+            let alike = new.info().columns == old.columns
+                && new.info().kind == old.kind
+                && new.info().key == old.key
+                && new.version() == self.collection.version();
             self.collection = alike.then_some(new)?;
             self.generation = generation;
         }

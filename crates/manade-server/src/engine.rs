@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
-use datafusion::common::{Column, DFSchema, DataFusionError};
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -160,13 +160,13 @@ struct Scan {
 impl Scan {
     /// Of the columns that expressions read, and the key.
     fn new<'a>(plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>, read: impl Iterator<Item = &'a Expr>) -> Self {
-        let read: HashSet<&Column> = read.flat_map(Expr::column_refs).collect();
+        let read: HashSet<&str> = read.flat_map(Expr::column_refs).map(|column| column.name.as_str()).collect();
         let names = info.columns.iter().enumerate();
         let numbered =
             names.map(|(i, column)| (i, Field::new(expressions::column_name(i), column.data_type.clone(), true)));
         let key = (info.columns.len(), Field::new(expressions::KEY, DataType::Binary, false));
         let (columns, fields): (Vec<usize>, Vec<Field>) =
-            numbered.filter(|(_, field)| read.iter().any(|column| column.name == *field.name())).chain([key]).unzip();
+            numbered.filter(|(_, field)| read.contains(field.name().as_str())).chain([key]).unzip();
         let batches = rows.scan(&ScanRequest { equals: plan.equals.clone() });
         Self { schema: Arc::new(Schema::new(fields)), columns, batches: Mutex::new(Some(batches)) }
     }

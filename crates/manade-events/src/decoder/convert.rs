@@ -18,6 +18,8 @@ pub(crate) enum Unfit {
     Range,
     /// A number, where the timestamp needs a format that says what it counts.
     NeedsEpoch,
+    /// A number, which a date cannot be.
+    NoNumber,
 }
 
 /// Where strings go that do not stand literally in the chunk, and how lenient values are read.
@@ -126,7 +128,7 @@ impl Column {
                 }
                 return self.push_number(number, None, sink).map_err(|unfit| {
                     // The text was no number to begin with.
-                    if unfit == Unfit::NeedsEpoch { Unfit::Type } else { unfit }
+                    if matches!(unfit, Unfit::NeedsEpoch | Unfit::NoNumber) { Unfit::Type } else { unfit }
                 });
             }
             _ => return Err(Unfit::Type),
@@ -154,7 +156,8 @@ impl Column {
             Column::Timestamp(plain, TimeReader::Epoch { digits }, _) => {
                 plain.push(epoch_micros(raw, *digits).ok_or(Unfit::Range)?);
             }
-            Column::Date(..) | Column::Timestamp(..) => return Err(Unfit::NeedsEpoch),
+            Column::Date(..) => return Err(Unfit::NoNumber),
+            Column::Timestamp(..) => return Err(Unfit::NeedsEpoch),
             _ => return Err(Unfit::Type),
         }
         Ok(())

@@ -116,9 +116,7 @@ pub(crate) fn complain(path: &impl fmt::Display, raw: &str, shape: &dyn fmt::Dis
     let written = match unfit {
         Unfit::Type => write!(reason, " is not {shape}"),
         Unfit::Range => write!(reason, " is out of range for {shape}"),
-        Unfit::NeedsEpoch if shape.to_string() == "a date" => {
-            write!(reason, " is a number, not {shape}: write it as 2001-01-31")
-        }
+        Unfit::NoNumber => write!(reason, " is a number, not {shape}: write it as 2001-01-31"),
         Unfit::NeedsEpoch => {
             write!(
                 reason,

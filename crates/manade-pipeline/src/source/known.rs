@@ -121,6 +121,9 @@ impl KnownFiles {
     /// than what was read, or so short that it may just begin alike, only while it may be in writing.
     pub fn copied_from(&self, path: &Path, file: &mut File, meta: &fs::Metadata) -> io::Result<Option<u64>> {
         let size = meta.len();
+        if size < COPY && !changed_within(meta, SHORT_REST) {
+            return Ok(None);
+        }
         let print = Print::end(file, size)?;
         let mut others: Vec<u64> = self.alike(file)?.into_iter().rev().collect();
         if print.is_short() {
@@ -131,13 +134,8 @@ impl KnownFiles {
         for number in others {
             let known = &self.files[&number];
             let is_other = known.inode.is_some_and(|of| of != inode(meta)) && !is_packed(&known.path);
-            let is_copy = if size < COPY {
-                size < known.read && changed_within(meta, SHORT_REST)
-            } else {
-                size >= known.read || changed_within(meta, REST)
-            };
-            let read = known.read > 0;
-            if is_other && is_copy && read && still_there(known) && print.matches(&mut File::open(&known.path)?)? {
+            let is_copy = if size < known.read { changed_within(meta, REST) } else { size >= COPY && known.read > 0 };
+            if is_other && is_copy && still_there(known) && print.matches(&mut File::open(&known.path)?)? {
                 return Ok(Some(number));
             }
         }

@@ -375,8 +375,12 @@ impl Binder<'_> {
                         Some((WindowShape::Fixed { size, offset, .. }, time)) => {
                             window_start(time.clone(), size, offset)
                         }
-                        _ if group.data_type == key.data_type => normalized(group.expr.clone(), &key.data_type),
-                        _ => normalized(plain_cast(group.expr.clone(), &key.data_type), &key.data_type),
+                        _ => {
+                            let is_cast = group.data_type != key.data_type;
+                            let expr = group.expr.clone();
+                            let typed = if is_cast { plain_cast(expr, &key.data_type) } else { expr };
+                            normalized(typed, &key.data_type)
+                        }
                     }
                 }
             };
