@@ -1,11 +1,15 @@
-//! Runs a [`Plan`] over a collection's rows with DataFusion: one stream, bounded memory, no tasks of its own.
+//! Runs a [`Plan`] over a collection's rows: scan, filter, order, page, output; a batch at a time, in bounded memory. The
+//! expressions and sorts are DataFusion's. The rest is put together here: a look-up by key spends more on making its
+//! operators than on its row.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::cast::as_boolean_array;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::context::ExecutionProps;
@@ -16,16 +20,15 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr, create_physical_expr};
-use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::limit::GlobalLimitExec;
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::sorts::sort::{SortExec, sort_batch};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
-use manade_pipeline::collection::{CollectionInfo, ReadError, RowBatches, Rows, ScanRequest};
+use futures::StreamExt;
+use manade_pipeline::collection::{CollectionInfo, ReadError, Rows, ScanRequest};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::query::plan::Plan;
 
@@ -35,7 +38,7 @@ mod expressions;
 /// Rows of a batch that queries work on.
 const BATCH_ROWS: usize = 8_192;
 
-/// Runs queries; cheap to clone.
+/// Runs queries, on threads that may block; cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     context: Arc<TaskContext>,
@@ -71,60 +74,72 @@ impl Engine {
         plan: &Plan,
         info: &CollectionInfo,
         rows: Box<dyn Rows>,
-    ) -> Result<SendableRecordBatchStream, EngineError> {
-        self.run(plan, expressions::projection(plan), info, rows).map_err(EngineError::of)
+        runtime: &Handle,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, EngineError>>, EngineError> {
+        let batches = self.run(plan, info, rows, runtime).map_err(EngineError::of)?;
+        Ok(batches.map(|batch| batch.map_err(EngineError::of)))
     }
 
     /// How many rows match the plan's filters.
-    pub async fn count(&self, plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>) -> Result<u64, EngineError> {
-        let all = Plan { order: Vec::new(), by_key: false, after: None, offset: 0, limit: None, ..plan.clone() };
-        let projection = vec![(expressions::key(), expressions::KEY.to_owned())];
-        let mut stream = self.run(&all, projection, info, rows).map_err(EngineError::of)?;
-        let mut count = 0;
-        while let Some(batch) = futures::StreamExt::next(&mut stream).await {
-            count += batch.map_err(EngineError::of)?.num_rows() as u64;
-        }
-        Ok(count)
+    pub fn count(
+        &self,
+        plan: &Plan,
+        info: &CollectionInfo,
+        rows: Box<dyn Rows>,
+        runtime: &Handle,
+    ) -> Result<u64, EngineError> {
+        let (output, order) = (Vec::new(), Vec::new());
+        let all = Plan { output, order, by_key: false, after: None, offset: 0, limit: None, ..plan.clone() };
+        self.rows(&all, info, rows, runtime)?.map(|batch| Ok(batch?.num_rows() as u64)).sum()
     }
 
-    /// Operators are put one on the other here: of a plan as plain as this a planner makes the same, and takes half of the
-    /// time of a look-up by key.
     fn run(
         &self,
         plan: &Plan,
-        projection: Vec<(Expr, String)>,
         info: &CollectionInfo,
         rows: Box<dyn Rows>,
-    ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let filter = expressions::filter(plan);
-        let sorts = expressions::sorts(plan);
-        let read = filter.iter().chain(sorts.iter().map(|(of, _)| of)).chain(projection.iter().map(|(of, _)| of));
-        let scan = Scan::new(plan, info, rows, read);
-        let schema = DFSchema::try_from(Arc::clone(&scan.schema))?;
-        let mut top: Arc<dyn ExecutionPlan> = Arc::new(StreamingTableExec::try_new(
-            Arc::clone(&scan.schema),
-            vec![Arc::new(scan)],
-            None,
-            [],
-            false,
-            None,
-        )?);
+        runtime: &Handle,
+    ) -> Result<Batches, DataFusionError> {
+        let (filter, sorts, output) = (expressions::filter(plan), expressions::sorts(plan), expressions::output(plan));
+        let (columns, schema) = read(info, filter.iter().chain(sorts.iter().map(|(of, _)| of)).chain(&output));
+        let mut batches = scan(rows, plan, columns, &schema);
+        let named = DFSchema::try_from(Arc::clone(&schema))?;
         if let Some(filter) = filter {
-            top = Arc::new(FilterExec::try_new(physical(filter, &schema)?, top)?);
+            batches = filtered(batches, physical(filter, &named)?);
         }
         let offset = usize::try_from(plan.offset).unwrap_or(usize::MAX);
         let fetch = plan.limit.and_then(|limit| usize::try_from(limit).ok()?.checked_add(1));
-        let sorts = sorts.into_iter().map(|(of, options)| Ok(PhysicalSortExpr::new(physical(of, &schema)?, options)));
+        let sorts = sorts.into_iter().map(|(of, options)| Ok(PhysicalSortExpr::new(physical(of, &named)?, options)));
         if let Some(order) = LexOrdering::new(sorts.collect::<Result<Vec<_>, DataFusionError>>()?) {
             let first = fetch.and_then(|fetch| fetch.checked_add(offset));
-            top = Arc::new(SortExec::new(order, top).with_fetch(first));
+            batches = self.sorted(batches, &schema, order, first, runtime)?;
         }
-        if offset > 0 || fetch.is_some() {
-            top = Arc::new(GlobalLimitExec::new(top, offset, fetch));
+        let output: Vec<_> = output.into_iter().map(|of| physical(of, &named)).collect::<Result<_, _>>()?;
+        projected(page(batches, offset, fetch.unwrap_or(usize::MAX)), output, &schema)
+    }
+
+    /// The first so many rows in this order.
+    fn sorted(
+        &self,
+        mut batches: Batches,
+        schema: &SchemaRef,
+        order: LexOrdering,
+        first: Option<usize>,
+        runtime: &Handle,
+    ) -> Result<Batches, DataFusionError> {
+        let head: Vec<RecordBatch> = batches.by_ref().take(2).collect::<Result<_, _>>()?;
+        if let [batch] = head.as_slice()
+            && batch.num_rows() <= BATCH_ROWS
+        {
+            return Ok(Box::new(std::iter::once(sort_batch(batch, &order, first))));
         }
-        let output = projection.into_iter().map(|(of, name)| Ok((physical(of, &schema)?, name)));
-        let output = output.collect::<Result<Vec<_>, DataFusionError>>()?;
-        execute_stream(Arc::new(ProjectionExec::try_new(output, top)?), Arc::clone(&self.context))
+        let batches: Batches = Box::new(head.into_iter().map(Ok).chain(batches));
+        let source = Source { schema: Arc::clone(schema), batches: Mutex::new(Some(batches)) };
+        let leaf = StreamingTableExec::try_new(Arc::clone(schema), vec![Arc::new(source)], None, [], false, None)?;
+        let sort = SortExec::new(order, Arc::new(leaf)).with_fetch(first);
+        let mut stream = execute_stream(Arc::new(sort), Arc::clone(&self.context))?;
+        let runtime = runtime.clone();
+        Ok(Box::new(std::iter::from_fn(move || runtime.block_on(stream.next()))))
     }
 }
 
@@ -149,50 +164,92 @@ fn physical(of: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFu
     create_physical_expr(&typed, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 
-/// A scan as DataFusion's one partition. Its iterator blocks, so that a query runs on a thread that may.
-struct Scan {
-    /// The collection's columns by their numbers, so that any name that a query writes is safe, and its key.
+/// None of them empty.
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send>;
+
+/// The columns that expressions read, and the key: where they stand in a collection's rows, and their schema. They are named
+/// by their numbers, so that any name that a query writes is safe.
+fn read<'a>(info: &CollectionInfo, by: impl Iterator<Item = &'a Expr>) -> (Vec<usize>, SchemaRef) {
+    let read: HashSet<&str> = by.flat_map(Expr::column_refs).map(|column| column.name.as_str()).collect();
+    let names = info.columns.iter().enumerate();
+    let numbered =
+        names.map(|(i, column)| (i, Field::new(expressions::column_name(i), column.data_type.clone(), true)));
+    let key = (info.columns.len(), Field::new(expressions::KEY, DataType::Binary, false));
+    let (columns, fields): (Vec<usize>, Vec<Field>) =
+        numbered.filter(|(_, field)| read.contains(field.name().as_str())).chain([key]).unzip();
+    (columns, Arc::new(Schema::new(fields)))
+}
+
+fn scan(rows: Box<dyn Rows>, plan: &Plan, columns: Vec<usize>, schema: &SchemaRef) -> Batches {
+    let schema = Arc::clone(schema);
+    let batches = rows.scan(&ScanRequest { equals: plan.equals.clone() });
+    kept(batches.map(move |batch| {
+        let batch = batch.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let read = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&schema), read)?)
+    }))
+}
+
+fn filtered(batches: Batches, filter: Arc<dyn PhysicalExpr>) -> Batches {
+    kept(batches.map(move |batch| {
+        let batch = batch?;
+        let mask = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+        Ok(filter_record_batch(&batch, as_boolean_array(&mask)?)?)
+    }))
+}
+
+/// Without the empty ones.
+fn kept(batches: impl Iterator<Item = Result<RecordBatch, DataFusionError>> + Send + 'static) -> Batches {
+    Box::new(batches.filter(|batch| batch.as_ref().map_or(true, |batch| batch.num_rows() > 0)))
+}
+
+/// Behind `offset` rows, up to `fetch` of them; what comes after them is not read.
+fn page(mut batches: Batches, mut offset: usize, mut fetch: usize) -> Batches {
+    kept(std::iter::from_fn(move || {
+        let batch = if fetch > 0 { batches.next()? } else { return None };
+        Some(batch.map(|batch| {
+            let skipped = offset.min(batch.num_rows());
+            let rows = fetch.min(batch.num_rows() - skipped);
+            (offset, fetch) = (offset - skipped, fetch - rows);
+            batch.slice(skipped, rows)
+        }))
+    }))
+}
+
+fn projected(
+    batches: Batches,
+    output: Vec<Arc<dyn PhysicalExpr>>,
+    schema: &SchemaRef,
+) -> Result<Batches, DataFusionError> {
+    let fields = output.iter().enumerate().map(|(i, of)| Ok(Field::new(format!("o{i}"), of.data_type(schema)?, true)));
+    let projected = Arc::new(Schema::new(fields.collect::<Result<Vec<_>, DataFusionError>>()?));
+    Ok(Box::new(batches.map(move |batch| {
+        let batch = batch?;
+        let columns = output.iter().map(|of| of.evaluate(&batch)?.into_array(batch.num_rows()));
+        let columns = columns.collect::<Result<Vec<_>, DataFusionError>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&projected), columns)?)
+    })))
+}
+
+/// Batches as DataFusion's one partition.
+struct Source {
     schema: SchemaRef,
-    columns: Vec<usize>,
-    batches: Mutex<Option<RowBatches>>,
+    batches: Mutex<Option<Batches>>,
 }
 
-impl Scan {
-    /// Of the columns that expressions read, and the key.
-    fn new<'a>(plan: &Plan, info: &CollectionInfo, rows: Box<dyn Rows>, read: impl Iterator<Item = &'a Expr>) -> Self {
-        let read: HashSet<&str> = read.flat_map(Expr::column_refs).map(|column| column.name.as_str()).collect();
-        let names = info.columns.iter().enumerate();
-        let numbered =
-            names.map(|(i, column)| (i, Field::new(expressions::column_name(i), column.data_type.clone(), true)));
-        let key = (info.columns.len(), Field::new(expressions::KEY, DataType::Binary, false));
-        let (columns, fields): (Vec<usize>, Vec<Field>) =
-            numbered.filter(|(_, field)| read.contains(field.name().as_str())).chain([key]).unzip();
-        let batches = rows.scan(&ScanRequest { equals: plan.equals.clone() });
-        Self { schema: Arc::new(Schema::new(fields)), columns, batches: Mutex::new(Some(batches)) }
-    }
-}
-
-impl fmt::Debug for Scan {
+impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scan").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("Source").field("schema", &self.schema).finish_non_exhaustive()
     }
 }
 
-impl PartitionStream for Scan {
+impl PartitionStream for Source {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (schema, columns) = (Arc::clone(&self.schema), self.columns.clone());
         let batches = self.batches.lock().take().unwrap_or_else(|| Box::new(std::iter::empty()));
-        let renamed = batches.map(move |batch| match batch {
-            Ok(batch) => {
-                let read = columns.iter().map(|column| Arc::clone(batch.column(*column))).collect();
-                RecordBatch::try_new(Arc::clone(&schema), read).map_err(Into::into)
-            }
-            Err(error) => Err(DataFusionError::External(Box::new(error))),
-        });
-        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), futures::stream::iter(renamed)))
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), futures::stream::iter(batches)))
     }
 }

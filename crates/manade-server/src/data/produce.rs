@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use bytes::Bytes;
-use futures::StreamExt;
 use manade_pipeline::collection::{Collection, CollectionInfo, Freshness, ReadError, Rows};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -98,7 +97,7 @@ impl Answer<'_> {
             self.begin(head);
             return Ok(());
         }
-        let mut stream = job.engine.rows(&job.plan, &job.info, rows).map_err(|e| problem_of(&e, job))?;
+        let batches = job.engine.rows(&job.plan, &job.info, rows, self.runtime).map_err(|e| problem_of(&e, job))?;
         let fields: Vec<_> = job.plan.output.iter().map(|output| (output.name.clone(), type_of(output))).collect();
         let mut encoder = Encoder::new(job.format, &fields).map_err(|error| unexpected(&error))?;
         let limit = job.plan.limit.unwrap_or(u64::MAX);
@@ -106,8 +105,8 @@ impl Answer<'_> {
         let (mut out, mut last, mut more) = (Vec::new(), None, false);
         let mut head = Some(head);
         encoder.begin(&mut out);
-        while let Some(batch) = self.runtime.block_on(stream.next()) {
-            let batch = batch.map_err(|error| problem_of(&EngineError::of(error), job))?;
+        for batch in batches {
+            let batch = batch.map_err(|error| problem_of(&error, job))?;
             let left = usize::try_from(limit - encoder.rows()).unwrap_or(usize::MAX);
             more |= batch.num_rows() > left;
             let batch = batch.slice(0, left.min(batch.num_rows()));
@@ -160,8 +159,8 @@ impl Answer<'_> {
                 Ok(Some(plan.offset + rows))
             }
             _ => {
-                let count = self.job.engine.count(plan, &self.job.info, rows);
-                self.runtime.block_on(count).map(Some).map_err(|error| problem_of(&error, self.job))
+                let count = self.job.engine.count(plan, &self.job.info, rows, self.runtime);
+                count.map(Some).map_err(|error| problem_of(&error, self.job))
             }
         }
     }

@@ -19,15 +19,14 @@ pub fn column_name(i: usize) -> String {
     format!("c{i}")
 }
 
-pub fn key() -> Expr {
+fn key() -> Expr {
     named(KEY)
 }
 
-/// The output columns as `o0..`, the order's scalars as `s0..`, then the key.
-pub fn projection(plan: &Plan) -> Vec<(Expr, String)> {
-    let outputs = plan.output.iter().enumerate().map(|(i, output)| (output_of(output), format!("o{i}")));
-    let scalars = plan.order.iter().enumerate().map(|(i, order)| (compared(&order.operand), format!("s{i}")));
-    outputs.chain(scalars).chain([(key(), KEY.to_owned())]).collect()
+/// The output columns, the order's scalars, then the key.
+pub fn output(plan: &Plan) -> Vec<Expr> {
+    let scalars = plan.order.iter().map(|order| compared(&order.operand));
+    plan.output.iter().map(output_of).chain(scalars).chain([key()]).collect()
 }
 
 /// What rows of the plan must fulfil.

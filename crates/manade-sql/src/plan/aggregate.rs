@@ -9,6 +9,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::session_state::SessionState;
 use datafusion::functions_aggregate::expr_fn::{count, min};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 
@@ -40,7 +41,7 @@ pub struct Aggregation {
 pub struct StatePlans {
     pub partial: Arc<dyn ExecutionPlan>,
     pub reduce: Arc<dyn ExecutionPlan>,
-    pub last: Arc<dyn ExecutionPlan>,
+    pub calls: Vec<Arc<AggregateFunctionExpr>>,
     /// As DataFusion names the state columns.
     pub states: SchemaRef,
     /// As they are stored.
@@ -171,14 +172,13 @@ impl StatePlans {
         let states = relabelled(&schema, |i| schema.field(i).name().clone());
         let leaf: Arc<dyn ExecutionPlan> = Arc::new(SlotExec::new(STATE, &states, None)?);
         let merged = Arc::new(group.as_final());
-        let none = vec![None; own.aggr_expr().len()];
-        let reduce = part(AggregateMode::PartialReduce, Arc::clone(&merged), none.clone(), Arc::clone(&leaf))?;
-        let last = part(AggregateMode::Final, merged, none, leaf)?;
+        let calls = own.aggr_expr().to_vec();
+        let reduce = part(AggregateMode::PartialReduce, merged, vec![None; calls.len()], leaf)?;
         let width = keys.len();
         let stored = relabelled(&schema, |i| {
             if i < width { schema.field(i).name().clone() } else { format!("__state{}", i - width) }
         });
-        Ok(Self { partial, reduce, last, states, stored })
+        Ok(Self { partial, reduce, calls, states, stored })
     }
 }
 

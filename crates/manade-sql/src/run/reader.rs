@@ -5,6 +5,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::GroupsAccumulatorAdapter;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::{Runnable, entries, guarded, one, shaped, sliced};
 use crate::bind::Order;
@@ -14,8 +17,6 @@ use crate::plan::{Aggregation, Parts, Slot};
 /// Computes final values, HAVING and the projection.
 pub struct RowReader {
     parts: Arc<Parts>,
-    state: Slot,
-    last: Runnable,
     groups: Slot,
     above: Runnable,
     /// Visible columns, key columns, sort columns.
@@ -29,8 +30,7 @@ impl RowReader {
         let Some(aggregation) = &parts.aggregation else {
             return Err(SqlError::Input("the query has no groups".to_owned()));
         };
-        let (state, groups) = (Slot::default(), Slot::default());
-        let last = Runnable::over(&aggregation.main.last, &parts.context, &state)?;
+        let groups = Slot::default();
         let above = Runnable::over(&aggregation.above, &parts.context, &groups)?;
         let made = above.plan.schema();
         let visible = parts.visible.fields().len();
@@ -51,7 +51,7 @@ impl RowReader {
             positions.push(position);
         }
         let output = Arc::new(Schema::new(fields));
-        Ok(Self { parts: Arc::clone(parts), state, last, groups, above, output, positions })
+        Ok(Self { parts: Arc::clone(parts), groups, above, output, positions })
     }
 
     /// Visible columns, then the group key as `__key0..`, then for a top-N result `__sort0..`. `main` has stored rows of
@@ -104,11 +104,7 @@ impl RowReader {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.output)));
         }
         let states = shaped(&aggregation.main.states, main.columns().to_vec(), main.num_rows())?;
-        self.state.put(sliced(&states));
-        let values = self.last.run();
-        self.state.put(Vec::new());
-        let values = one(&self.last.plan.schema(), &values?)?;
-        let groups = group_values(aggregation, &values, entries)?;
+        let groups = group_values(aggregation, &states, entries)?;
         self.groups.put(sliced(&groups));
         let rows = self.above.run();
         self.groups.put(Vec::new());
@@ -121,27 +117,33 @@ impl RowReader {
     }
 }
 
-/// Keys and every aggregate's value, in the order of the groups' schema.
+/// Keys and every aggregate's value, in the order of the groups' schema. Each row of `states` is a group.
 fn group_values(
     aggregation: &Aggregation,
-    values: &RecordBatch,
+    states: &RecordBatch,
     entries: &[RecordBatch],
 ) -> Result<RecordBatch, SqlError> {
-    let rows = values.num_rows();
+    let rows = states.num_rows();
     let width = aggregation.keys.len();
     let mut columns: Vec<Option<ArrayRef>> = vec![None; aggregation.groups.fields().len()];
     for (i, column) in columns.iter_mut().take(width).enumerate() {
-        *column = Some(Arc::clone(values.column(i)));
+        *column = Some(Arc::clone(states.column(i)));
     }
-    for (place, index) in aggregation.folded.iter().enumerate() {
-        columns[width + index] = Some(Arc::clone(values.column(width + place)));
+    let groups: Vec<usize> = (0..rows).collect();
+    let mut at = width;
+    for (index, call) in aggregation.folded.iter().zip(&aggregation.main.calls) {
+        let next = at + call.state_fields()?.len();
+        let mut accumulator = accumulator(call)?;
+        accumulator.merge_batch(&states.columns()[at..next], &groups, rows)?;
+        columns[width + index] = Some(accumulator.evaluate(EmitTo::All)?);
+        at = next;
     }
     for (i, entry) in aggregation.entries.iter().enumerate() {
         let stored = match entries.get(i) {
             Some(stored) => stored.clone(),
             None => RecordBatch::new_empty(Arc::clone(&entry.stored)),
         };
-        for (index, column) in entries::values(aggregation, entry, values, &stored)? {
+        for (index, column) in entries::values(aggregation, entry, states, &stored)? {
             columns[width + index] = Some(column);
         }
     }
@@ -152,4 +154,12 @@ fn group_values(
         .map(|(column, field)| column.unwrap_or_else(|| new_null_array(field.data_type(), rows)))
         .collect();
     shaped(&aggregation.groups, columns, rows)
+}
+
+fn accumulator(call: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>, SqlError> {
+    if call.groups_accumulator_supported() {
+        return Ok(call.create_groups_accumulator()?);
+    }
+    let call = Arc::clone(call);
+    Ok(Box::new(GroupsAccumulatorAdapter::new(move || call.create_accumulator())))
 }

@@ -33,6 +33,7 @@ pub struct Load {
 }
 
 /// Which requests are sent, and how.
+#[derive(Clone, Copy)]
 pub struct Plan<'a> {
     pub port: u16,
     pub connections: usize,

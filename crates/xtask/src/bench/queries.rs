@@ -45,17 +45,21 @@ pub fn run(bench: &Bench) -> Result<Section> {
             let value = crate::random::mix(number) % values;
             out.extend_from_slice(get(&format!("/data/items?{column}=eq.{value}")).as_bytes());
         };
-        let plan = |connections| Plan { port: server.port, connections, time: TIME, status: 200, request: &request };
+        let nothing = |_: u64, out: &mut Vec<u8>| out.extend_from_slice(get("/health/live").as_bytes());
+        let plan = Plan { port: server.port, connections: CONNECTIONS, time: TIME, status: 200, request: &request };
         let mut loads = Vec::new();
         for run in 1..=bench.options.runs {
-            let most = plan(CONNECTIONS).saturate()?;
-            let half = plan(OPEN_CONNECTIONS).at_rate(most.rate / 2.0)?;
+            let most = plan.saturate()?;
+            let open = Plan { connections: OPEN_CONNECTIONS, ..plan };
+            let half = open.at_rate(most.rate / 2.0)?;
+            let empty = Plan { request: &nothing, ..open }.at_rate(most.rate / 2.0)?;
             report::say(&format!(
-                "run {run} of {work}: {} requests/s, p99 {:.2} ms at half of it",
+                "run {run} of {work}: {} requests/s, p99 {:.2} ms at half of it ({:.2} ms of empty answers)",
                 thousands(most.rate),
-                half.at(0.99)
+                half.at(0.99),
+                empty.at(0.99)
             ));
-            loads.push((most, half));
+            loads.push([most, half, empty]);
         }
         figures.extend(latencies(work, &loads, bar));
     }
@@ -67,16 +71,17 @@ pub fn run(bench: &Bench) -> Result<Section> {
     Ok(Section::of("queries", vec![line], figures))
 }
 
-/// At saturation, and at half of it.
-fn latencies(work: &str, loads: &[(Load, Load)], bar: f64) -> Vec<Figure> {
-    let figure = |what: &str, unit, bar, of: &dyn Fn(&(Load, Load)) -> f64| {
+/// At saturation, at half of it, and of answers without work at the same rate: what the machine and the clients take.
+fn latencies(work: &str, loads: &[[Load; 3]], bar: f64) -> Vec<Figure> {
+    let figure = |what: &str, unit, bar, of: &dyn Fn(&[Load; 3]) -> f64| {
         let runs: Vec<f64> = loads.iter().map(of).collect();
         Figure { work: work.to_owned(), what: what.to_owned(), value: median(&runs), unit, bar, runs }
     };
     vec![
-        figure("maximal load", "requests/s", None, &|(most, _)| most.rate),
-        figure("p50 at half of it", "ms", None, &|(_, half)| half.at(0.5)),
-        figure("p99 at half of it", "ms", Some(Bar::AtMost(bar)), &|(_, half)| half.at(0.99)),
+        figure("maximal load", "requests/s", None, &|[most, ..]| most.rate),
+        figure("p50 at half of it", "ms", None, &|[_, half, _]| half.at(0.5)),
+        figure("p99 at half of it", "ms", Some(Bar::AtMost(bar)), &|[_, half, _]| half.at(0.99)),
+        figure("p99 of answers without work, for comparison", "ms", None, &|[_, _, empty]| empty.at(0.99)),
     ]
 }
 
