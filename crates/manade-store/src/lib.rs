@@ -17,6 +17,9 @@
 //!   multiples of 64. The header lists each section's length and xxh3-128; the chain is the xxh3-128 of the chain
 //!   before, the prefix without its chain, and the header. So each byte is covered, and no frame can be missing,
 //!   doubled or moved unnoticed.
+//! - Behind the last frame of a file that is being written there may be up to 1 MiB of zeros, which the next small frames are
+//!   written over: their syncs then write neither the file's length nor where its blocks are. They are cut off when the log is
+//!   closed or opened, or the next file begins.
 //! - `WITNESS` has two records, at 0 and 4096, written in turn and synced after each frame: first file, its chain,
 //!   last frame, its file, where that ends, its chain, checksum. A commit is acknowledged after that. The witness of an
 //!   event log is written for each frame too, but synced a second later at most, 20 ms where no more events come: the

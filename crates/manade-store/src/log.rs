@@ -24,6 +24,12 @@ use self::frame::{ALIGN, Encoded, FileHeader, encode, padded};
 use self::witness::Witness;
 use crate::error::{CommitError, OpenError, ReadError};
 
+/// So many zeros are written behind a small frame. The frames that come over them change neither the file's length nor where its
+/// bytes are on the disk, so syncing them writes nothing but them.
+const ROOM: u64 = 1 << 20;
+/// Syncing a larger frame takes its time for its own bytes.
+const SMALL_FRAME: u64 = 64 << 10;
+
 /// A file of a log. One that is no longer needed is deleted once nobody reads it any more.
 #[derive(Debug)]
 pub struct LogFile {
@@ -123,6 +129,8 @@ pub struct Log {
     /// The tip is newer than the witness that is synced.
     ahead: bool,
     file_bytes: u64,
+    /// Where the zeros end that were written to the active file.
+    room: u64,
     /// The next frame begins a new file, whatever the size of this one.
     ended: bool,
     trouble: Trouble,
@@ -172,6 +180,7 @@ impl Log {
             pending: tip,
             ahead: false,
             file_bytes: options.file_bytes,
+            room: 0,
             ended: false,
             trouble: Trouble::default(),
         };
@@ -308,7 +317,7 @@ impl Log {
 
     /// Deletes the log's files once nobody reads them any more.
     pub fn doom(self) {
-        for part in self.files {
+        for part in &self.files {
             part.file.doomed.store(true, Ordering::Relaxed);
         }
     }
@@ -373,6 +382,7 @@ impl Log {
             pending: tip,
             ahead: false,
             file_bytes: options.file_bytes,
+            room: 0,
             ended: false,
             trouble: Trouble::default(),
         })
@@ -523,6 +533,7 @@ impl Log {
             file.sync_data()?;
         }
         self.active = Some(file);
+        self.room = 0;
         Ok(())
     }
 
@@ -530,6 +541,7 @@ impl Log {
         let number = self.pending.file + 1;
         let file = LogFile::new(&self.dir, number);
         self.trouble.tail = true;
+        self.give_room_back();
         let created = failpoint("store::rotate").and_then(|()| create_file(&file, &self.pending, self.pending.end));
         self.active = Some(created.map_err(|source| CommitError::io("create", &file.path, source))?);
         self.files.push_back(Part { file, chain: self.pending.chain, end: FILE_HEADER as u64 });
@@ -537,7 +549,15 @@ impl Log {
         self.pending.end = FILE_HEADER as u64;
         self.trouble = Trouble::default();
         self.ended = false;
+        self.room = 0;
         Ok(())
+    }
+
+    /// It only saves space.
+    fn give_room_back(&mut self) {
+        if let Some(active) = self.active.as_ref().filter(|_| self.room > self.pending.end) {
+            let _ = active.set_len(self.pending.end);
+        }
     }
 
     fn write(&mut self, frame: &Encoded<'_>) -> Result<Vec<Place>, CommitError> {
@@ -560,6 +580,14 @@ impl Log {
             Ok(places)
         };
         let places = put().map_err(|source| CommitError::io("write", &part.file.path, source))?;
+        if at > self.room && frame.len() < SMALL_FRAME {
+            let room = (at + ROOM).min(self.file_bytes.max(at));
+            match active.write_all_at(&vec![0; (room - at) as usize], at) {
+                Ok(()) => self.room = room,
+                // There is room for the frame, and it goes without.
+                Err(_) => drop(active.set_len(at)),
+            }
+        }
         if let Err(source) = failpoint("store::sync").and_then(|()| active.sync_data()) {
             self.trouble.sync = true;
             return Err(CommitError::io("sync", &part.file.path, source));
@@ -616,6 +644,12 @@ impl Log {
 
     fn path_of(&self, number: u64) -> PathBuf {
         self.dir.join(format!("{number:08}.log"))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.give_room_back();
     }
 }
 

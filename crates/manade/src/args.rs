@@ -86,7 +86,7 @@ pub struct Up {
     /// With --once: exit with 1 where there are dead letters
     #[arg(long, requires = "once")]
     pub strict: bool,
-    /// Memory for state, like 2 GiB [default: half of the machine's]
+    /// Memory for state, like 2 GiB [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub memory: Option<u64>,
     /// Threads that read and aggregate events [default: the number of cores]

@@ -285,7 +285,7 @@ fn frames_ahead_of_the_witness_count_and_damage_to_them_is_found() {
     for number in 0..5 {
         put(&log, entry(number, 1));
     }
-    log.close();
+    drop(log);
     std::fs::write(dir.path().join("WITNESS"), &witness).unwrap();
     let files: Vec<(PathBuf, Vec<u8>)> = std::fs::read_dir(dir.path())
         .unwrap()

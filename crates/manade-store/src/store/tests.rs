@@ -398,6 +398,30 @@ fn a_flipped_byte_is_found_or_harmless() {
     assert!(harmless <= 2 * 256 / 7 + 2, "only the witness has bytes that do not matter: {harmless}");
 }
 
+/// What a process that was killed leaves behind the last frame.
+#[test]
+fn room_behind_the_last_frame_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, states) = small(dir.path(), 4);
+    let live = files(dir.path());
+    let right = Some((store.last_commit(), states.last().unwrap().clone()));
+    drop(store);
+    let ended = files(dir.path());
+    let with_room: Vec<&PathBuf> = live.keys().filter(|path| live[*path].len() > ended[*path].len()).collect();
+    assert!(!with_room.is_empty(), "frames are written over zeros");
+    for path in with_room {
+        let end = ended[path].len();
+        assert!(live[path][end..].iter().all(|byte| *byte == 0));
+        for at in [end, end + 1, end.midpoint(live[path].len()), live[path].len() - 1] {
+            restore(dir.path(), &live);
+            let mut touched = live[path].clone();
+            touched[at] ^= 1 << (at % 8);
+            std::fs::write(path, &touched).unwrap();
+            assert_eq!(outcome(dir.path()), right, "byte {at} of {}", path.display());
+        }
+    }
+}
+
 #[test]
 fn a_missing_or_shortened_file_is_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,15 +5,15 @@ use std::fs;
 /// Where the system does not tell.
 const FALLBACK: u64 = 2 << 30;
 
-/// Bytes: half of the machine's memory, or of what the control group may use where that is less.
-pub fn half() -> u64 {
+/// Bytes: a quarter of the machine's memory, or of what the control group may use where that is less.
+pub fn quarter() -> u64 {
     let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let group = group.and_then(|text| text.trim().parse().ok());
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     match (machine, group) {
-        (Some(machine), Some(group)) => machine.min(group) / 2,
-        (Some(bytes), None) | (None, Some(bytes)) => bytes / 2,
-        (None, None) => FALLBACK / 2,
+        (Some(machine), Some(group)) => machine.min(group) / 4,
+        (Some(bytes), None) | (None, Some(bytes)) => bytes / 4,
+        (None, None) => FALLBACK / 4,
     }
 }
 

@@ -182,7 +182,7 @@ fn options(args: &Up, data: &Path) -> RunOptions {
     RunOptions {
         path: args.path.clone(),
         data: data.to_owned(),
-        memory: args.memory.unwrap_or_else(memory::half),
+        memory: args.memory.unwrap_or_else(memory::quarter),
         workers: args.workers.unwrap_or(cores),
         once: args.once,
         max_backlog: args.limits.max_backlog,
