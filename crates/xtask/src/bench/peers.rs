@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -56,7 +57,8 @@ impl System {
 }
 
 const FLINK: Need = Need::Pip { environment: "flink", packages: &["apache-flink==2.3.0"] };
-const LIMIT: Duration = Duration::from_hours(1);
+/// For one query.
+const LIMIT: Duration = Duration::from_mins(15);
 /// To stop its Java machine by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -65,6 +67,14 @@ pub struct Peer {
     pub system: System,
     /// Until it took requests, in seconds.
     pub start: f64,
+    python: PathBuf,
+    script: PathBuf,
+    scratch: PathBuf,
+    process: Process,
+}
+
+/// Killed when dropped, if it does not stop by itself.
+struct Process {
     child: Child,
     requests: Option<ChildStdin>,
     answers: Receiver<String>,
@@ -77,31 +87,12 @@ impl Peer {
         tools.provide(JAVA)?;
         tools.provide(need).with_context(|| format!("install {}, or leave it out by --without", system.name()))?;
         let scratch = workspace.scratch(&format!("bench-{environment}"))?;
-        let log = scratch.join("log");
         let script = workspace.root.join("crates/xtask/src/bench/peers").join(script);
-        let mut command = Command::new(tools.pip_program(environment, "python"));
-        command.arg(script).arg(&scratch).current_dir(&scratch).env("PYTHONDONTWRITEBYTECODE", "1");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        let python = tools.pip_program(environment, "python");
         report::say(&format!("starting {}", system.name()));
         let start = Instant::now();
-        let mut child = command.spawn().with_context(|| format!("start {}", system.name()))?;
-        let lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
-        let (sender, answers) = mpsc::channel();
-        // Ends with the process, or when nobody listens any more.
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if let Some(answer) = line.strip_prefix("> ")
-                    && sender.send(answer.to_owned()).is_err()
-                {
-                    return;
-                }
-            }
-        });
-        let requests = child.stdin.take();
-        let mut peer = Self { system, start: 0.0, child, requests, answers, log };
-        peer.answer()?;
-        peer.start = start.elapsed().as_secs_f64();
-        Ok(peer)
+        let process = Process::start(&python, &script, &scratch)?;
+        Ok(Self { system, start: start.elapsed().as_secs_f64(), python, script, scratch, process })
     }
 
     /// Runs a query and drops its rows. The seconds that it took, by its own clock.
@@ -116,33 +107,76 @@ impl Peer {
         self.ask(&json!({"do": "rows", "query": query, "events": events, "to": to})).map(|_| ())
     }
 
+    /// A peer that fails or hangs is started anew once, and asked twice: its code must be warm.
     fn ask(&mut self, request: &Value) -> Result<Value> {
-        let requests = self.requests.as_mut().context("it was stopped")?;
-        writeln!(requests, "{request}").with_context(|| format!("ask {}", self.system.name()))?;
+        let failed = match self.process.ask(request) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        report::say(&format!("{} is started anew: {failed:#}", self.system.name()));
+        self.process.kill();
+        self.process = Process::start(&self.python, &self.script, &self.scratch)?;
+        let again = self.process.ask(request).and_then(|_| self.process.ask(request));
+        again.with_context(|| format!("ask {}", self.system.name()))
+    }
+}
+
+impl Process {
+    fn start(python: &Path, script: &Path, scratch: &Path) -> Result<Self> {
+        let log = scratch.join("log");
+        let mut command = Command::new(python);
+        command.arg(script).arg(scratch).current_dir(scratch).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        // Its Java machine is in its group, so that both can be killed.
+        let mut child = command.process_group(0).spawn().with_context(|| format!("start {}", script.display()))?;
+        let lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+        let (sender, answers) = mpsc::channel();
+        // Ends with the process, or when nobody listens any more.
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(answer) = line.strip_prefix("> ")
+                    && sender.send(answer.to_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let requests = child.stdin.take();
+        let process = Self { child, requests, answers, log };
+        process.answer()?;
+        Ok(process)
+    }
+
+    fn ask(&mut self, request: &Value) -> Result<Value> {
+        writeln!(self.requests.as_mut().context("it was stopped")?, "{request}")?;
         self.answer()
     }
 
-    fn answer(&mut self) -> Result<Value> {
+    fn answer(&self) -> Result<Value> {
         let line = self.answers.recv_timeout(LIMIT).map_err(|error| {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(30).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
-            anyhow!("{} gives no answer ({error})\n{}", self.system.name(), tail.join("\n"))
+            anyhow!("it gives no answer ({error})\n{}", tail.join("\n"))
         })?;
         Ok(serde_json::from_str(&line)?)
     }
+
+    fn kill(&mut self) {
+        // Fails only when it has ended already.
+        let _ = Command::new("kill").args(["-KILL", &format!("-{}", self.child.id())]).status();
+        let _ = self.child.wait();
+    }
 }
 
-impl Drop for Peer {
+impl Drop for Process {
     fn drop(&mut self) {
         // The end of its requests ends it.
         self.requests = None;
         let start = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
             if start.elapsed() > PATIENCE {
-                // Fails only when it has ended already.
-                let _ = self.child.kill();
-                let _ = self.child.wait();
+                self.kill();
                 return;
             }
             thread::sleep(Duration::from_millis(20));

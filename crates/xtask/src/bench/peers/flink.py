@@ -10,6 +10,7 @@ The first line, without a request, says that it has started. The only argument i
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,8 @@ SETTINGS = {
     "table.exec.mini-batch.size": "50000",
     "table.exec.source.idle-timeout": "2s",
     "execution.checkpointing.interval": "30s",
+    # Else it would begin again for ever.
+    "restart-strategy.type": "none",
     "pipeline.object-reuse": "true",
 }
 EVENTS = """CREATE TABLE events (
@@ -66,7 +69,9 @@ QUERIES = {
 
 def environment(events: str, lateness: str, **more: str) -> TableEnvironment:
     tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-    for key, value in {**SETTINGS, **more}.items():
+    # Without a folder a checkpoint fails that has more than 5 MiB.
+    checkpoints = {"execution.checkpointing.dir": f"file://{os.environ['TMPDIR']}/checkpoints"}
+    for key, value in {**SETTINGS, **checkpoints, **more}.items():
         tables.get_config().set(key, value)
     tables.execute_sql(EVENTS.format(folder=events, lateness=lateness))
     tables.execute_sql(BIDS)
@@ -83,6 +88,7 @@ def timed(name: str, events: str) -> dict:
 
 
 def rows(name: str, events: str, folder: str) -> dict:
+    shutil.rmtree(folder, ignore_errors=True)
     columns, query = QUERIES[name]
     # Flink reads the parts of files in an order of its own, by which most events would be late; by that of their times none
     # is. Files get their names at a checkpoint.

@@ -88,6 +88,7 @@ class Peer:
         return {"seconds": time.monotonic() - start}
 
     def rows(self, name: str, events: str, folder: str) -> dict:
+        shutil.rmtree(folder, ignore_errors=True)
         frame, mode = self.query(name, events)
         checkpoint = self.checkpoint()
         if mode == "append":
