@@ -24,9 +24,11 @@ impl Pace {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// What a chunk took. A small one that was quick says nothing about larger ones.
+    /// What a chunk's records took. Few that were quick say nothing about more; a part of a record that is too long has none,
+    /// and takes no time.
     pub fn took(&self, bytes: usize, time: Duration) {
         let now = self.bytes();
+        let bytes = if bytes == 0 { now } else { bytes };
         if time <= ABOUT && bytes < now / 2 {
             return;
         }
@@ -55,5 +57,7 @@ mod tests {
         assert_eq!(pace.bytes(), 100_000);
         pace.took(1024, Duration::from_mins(1));
         assert_eq!(pace.bytes(), LEAST);
+        pace.took(0, Duration::from_micros(1));
+        assert_eq!(pace.bytes(), 2 * LEAST, "within a record that is too long");
     }
 }

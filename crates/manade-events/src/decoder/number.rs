@@ -23,7 +23,8 @@ pub(crate) fn decimal(text: &str, scale: u8) -> Result<i128, Unfit> {
         return Ok(0);
     }
     let kept = whole.len() as i64 - leading as i64 + exponent + i64::from(scale);
-    if kept > 39 {
+    // The first digit is not 0, so that more of them are 10^38 or more.
+    if kept > 38 {
         return Err(Unfit::Range);
     }
     if kept < 0 {

@@ -208,6 +208,10 @@ fn a_reason_names_the_field_and_the_value() {
     check("array<int>", r#"{"v":[1,true]}"#, Err("field v[1]: true is not an int"));
     check("map<string,int>", r#"{"v":{"x y":1.5}}"#, Err("field v[\"x y\"]: 1.5 is not an int"));
     check("decimal(3,1)", r#"{"v":100}"#, Err("field v: 100 is out of range for a decimal(3,1)"));
+    // 2^128 + 1: what is left of it in 128 bits is a number that fits.
+    let large = "340282366920938463463374607431768211457";
+    let reason = format!("field v: {large} is out of range for a decimal(38,0)");
+    check("decimal(38,0)", &format!(r#"{{"v":{large}}}"#), Err(&reason));
     let epoch = "field v: 1577934245 is a number: a timestamp needs the format epoch_seconds, epoch_millis or epoch_micros for that";
     check("timestamp", r#"{"v":1577934245}"#, Err(epoch));
     let long = format!(r#"{{"v":"{}"}}"#, "x".repeat(100));
