@@ -5,8 +5,8 @@
 //! (rows), `changes` (server-sent events), `control` (pipelines, dead letters, health), `metrics`, or the documents of
 //! `openapi` and `docs`.
 //!
-//! Rows: `query` parses PostgREST's grammar to plain data and holds it against the columns, `engine` runs the plan with
-//! DataFusion over a streamed scan, `formats` and `values` write what comes out. A query runs on one blocking thread
+//! Rows: `query` parses PostgREST's grammar to plain data and holds it against the columns, `engine` runs the plan over a
+//! streamed scan with DataFusion's expressions and sorts, `formats` and `values` write what comes out. A query runs on one blocking thread
 //! from scan to bytes, and hands chunks over a bounded channel: a slow reader slows its own query and nothing else.
 //! Whatever blocks (scans, waiting for durable events) is kept off the async threads.
 
