@@ -188,21 +188,45 @@ pub fn run(query: &Query, events: &RecordBatch, cuts: &[usize], lateness: Option
             }
             outcome.rows.sort();
         }
-        Stage::Groups(groups) => {
-            let batches: Vec<RecordBatch> = states.iter().map(Stored::all).collect();
-            let mut reader = query.row_reader().unwrap();
-            if groups.top.is_some() {
-                let rows = reader.rows(&batches[0], &batches[1..]).unwrap();
-                let served = reader.served(&reader.first(&rows).unwrap()).unwrap();
-                outcome.rows = lines(&served, query.columns.len());
-            } else {
-                let rows = reader.rows(&batches[0], &batches[1..]).unwrap();
-                outcome.rows = lines(&rows, query.columns.len());
-                outcome.rows.sort();
-            }
-        }
+        Stage::Groups(_) => outcome.rows = read(query, &states.iter().map(Stored::all).collect::<Vec<_>>()),
     }
     outcome
+}
+
+/// What these states show.
+fn read(query: &Query, states: &[RecordBatch]) -> Vec<String> {
+    let mut reader = query.row_reader().unwrap();
+    let rows = reader.rows(&states[0], &states[1..]).unwrap();
+    if matches!(&query.stage, Stage::Groups(groups) if groups.top.is_some()) {
+        let served = reader.served(&reader.first(&rows).unwrap()).unwrap();
+        return lines(&served, query.columns.len());
+    }
+    let mut rows = lines(&rows, query.columns.len());
+    rows.sort();
+    rows
+}
+
+/// The rows of `sql` over the flights, of which each is a chunk. Their states are merged two neighbours at a time, in an order
+/// that `turns` decide.
+pub fn merged_by(sql: &str, turns: &[usize]) -> Vec<String> {
+    let (query, events) = (compile(sql), flights());
+    let (mut worker, mut merger) = (query.worker().unwrap(), query.merger().unwrap());
+    let state = |at| {
+        let mut newest = i64::MIN;
+        let chunk = prepared(&query, &events.slice(at, 1), at, None, &mut newest);
+        worker.run(&chunk, &TableSet::default(), false).unwrap().groups
+    };
+    let mut states: Vec<Vec<RecordBatch>> = (0..events.num_rows()).map(state).collect();
+    let mut turns = turns.iter().cycle();
+    while states.len() > 1 {
+        let at = turns.next().unwrap() % (states.len() - 1);
+        let later = states.remove(at + 1);
+        for (table, later) in later.into_iter().enumerate() {
+            let both = [states[at][table].clone(), later];
+            states[at][table] = merger.merge(table, &both).unwrap();
+        }
+    }
+    read(&query, &states[0])
 }
 
 /// The read columns, and what the engine adds.

@@ -8,7 +8,7 @@ use manade_model::Emit;
 use manade_sql::{Catalog, Input, Stage, Window};
 use proptest::prelude::*;
 
-use crate::harness::{catalog, compile, compile_spec, flights, rows, run, shown, spec};
+use crate::harness::{catalog, compile, compile_spec, flights, merged_by, rows, run, shown, spec};
 
 #[test]
 fn queries_say_what_they_read() {
@@ -165,7 +165,8 @@ fn a_limit_of_values_shown_is_none_of_values_counted() {
 }
 
 const EVERYTHING: &str = "SELECT window.start AS w, origin, count(*) AS n, sum(delay) AS s, max(destination) AS m,
-    count(DISTINCT destination) AS d, percentile(delay, 0.3) AS p, collect_list(distance) AS l
+    count(DISTINCT destination) AS d, percentile(delay, 0.3) AS p, collect_list(distance) AS l, avg(delay) AS a,
+    first(destination) AS f, last(delay) AS z, max_by(destination, distance) AS b, approx_count_distinct(delay) AS c
     FROM events GROUP BY window(date, '90 minutes', '30 minutes'), origin";
 
 proptest! {
@@ -173,5 +174,10 @@ proptest! {
     #[test]
     fn cuts_do_not_show(cuts in proptest::collection::vec(1_usize..5, 1..6)) {
         prop_assert_eq!(rows(EVERYTHING, &cuts), rows(EVERYTHING, &[100]));
+    }
+
+    #[test]
+    fn merging_is_associative(turns in proptest::collection::vec(0_usize..100, 1..40)) {
+        prop_assert_eq!(merged_by(EVERYTHING, &turns), rows(EVERYTHING, &[100]));
     }
 }
