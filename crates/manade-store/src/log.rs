@@ -248,16 +248,10 @@ impl Log {
 
     /// Whether so many bytes could be appended; leaves nothing behind.
     pub fn probe(&mut self, bytes: u64) -> Result<(), CommitError> {
-        const ZEROS: &[u8] = &[0; 64 << 10];
         self.recover()?;
         let active = self.active.as_ref().expect("the log is writable");
         // Whoever opens the log and finds the zeros takes them for what a crash tore.
-        let written = failpoint("store::append").and_then(|()| {
-            (0..bytes).step_by(ZEROS.len()).try_for_each(|at| {
-                let len = (bytes - at).min(ZEROS.len() as u64) as usize;
-                active.write_all_at(&ZEROS[..len], self.tip.end + at)
-            })
-        });
+        let written = failpoint("store::append").and_then(|()| write_zeros(active, self.tip.end, bytes));
         let probed = written.and_then(|()| {
             let synced = active.sync_data();
             self.trouble.sync |= synced.is_err();
@@ -582,7 +576,7 @@ impl Log {
         let places = put().map_err(|source| CommitError::io("write", &part.file.path, source))?;
         if at > self.room && frame.len() < SMALL_FRAME {
             let room = (at + ROOM).min(self.file_bytes.max(at));
-            match active.write_all_at(&vec![0; (room - at) as usize], at) {
+            match write_zeros(active, at, room - at) {
                 Ok(()) => self.room = room,
                 // There is room for the frame, and it goes without.
                 Err(_) => drop(active.set_len(at)),
@@ -678,6 +672,14 @@ impl Gather<'_> {
         self.buffer.clear();
         Ok(())
     }
+}
+
+fn write_zeros(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
+    const ZEROS: &[u8] = &[0; 64 << 10];
+    (0..bytes).step_by(ZEROS.len()).try_for_each(|at| {
+        let len = (bytes - at).min(ZEROS.len() as u64) as usize;
+        file.write_all_at(&ZEROS[..len], offset + at)
+    })
 }
 
 /// Makes a folder and those that it is in, all of which a power cut leaves there. One that is there already may have been

@@ -10,11 +10,7 @@ pub fn quarter() -> u64 {
     let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
     let group = group.and_then(|text| text.trim().parse().ok());
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
-    match (machine, group) {
-        (Some(machine), Some(group)) => machine.min(group) / 4,
-        (Some(bytes), None) | (None, Some(bytes)) => bytes / 4,
-        (None, None) => FALLBACK / 4,
-    }
+    machine.into_iter().chain(group).min().unwrap_or(FALLBACK) / 4
 }
 
 /// `MemTotal`, in bytes.
