@@ -86,12 +86,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let tools = Tools::new(false)?;
     let cache = tools.cache("bench-events");
     let bench = Bench { workspace, tools, binary, cache, options };
+    // Before the figures go into the documentation.
+    let commit = commit(workspace)?;
     let (mut bars, mut reached) = (0, 0);
     for (name, run) in ALL {
         if !options.only.is_empty() && !options.only.iter().any(|only| only == name) {
             continue;
         }
-        let machine = measured_on(workspace)?;
+        let machine = measured_on(&commit)?;
         let mut section = run(&bench)?;
         section.lines.insert(0, machine);
         section.print();
@@ -108,17 +110,20 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn commit(workspace: &Workspace) -> Result<String> {
+    let mut git = Command::new("git");
+    git.current_dir(&workspace.root).args(["describe", "--always", "--dirty", "--abbrev=10"]);
+    process::output_of(&mut git, Duration::from_mins(1)).map(|commit| commit.trim().to_owned())
+}
+
 /// The machine, how busy it was before, and the state of the code.
-fn measured_on(workspace: &Workspace) -> Result<String> {
+fn measured_on(commit: &str) -> Result<String> {
     let processors = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
     let cores = thread::available_parallelism()?;
     let memory = program::machine_memory()? / 1_073_741_824.0;
     let load = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
     let load = load.split(' ').next().unwrap_or_default();
-    let mut git = Command::new("git");
-    git.current_dir(&workspace.root).args(["describe", "--always", "--dirty", "--abbrev=10"]);
-    let commit = process::output_of(&mut git, Duration::from_mins(1))?;
-    let (model, commit) = (model.trim_start_matches([':', ' ', '\t']), commit.trim());
+    let model = model.trim_start_matches([':', ' ', '\t']);
     Ok(format!("{cores} cores ({model}), {memory:.0} GiB, load {load} before; commit {commit}"))
 }
