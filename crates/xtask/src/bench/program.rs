@@ -12,6 +12,8 @@ use super::rows::{Columns, Means, Source};
 use super::statistics::thousands;
 use crate::process;
 
+/// How long to wait for a machine to come to rest.
+const REST: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_hours(1);
 /// Bounds the error of a time that is measured.
 const POLL: Duration = Duration::from_millis(1);
@@ -109,10 +111,33 @@ impl Manade {
     }
 }
 
-/// What was written before must not be flushed while something is timed.
+/// What was written before must not be flushed while something is timed, and what ran before must have come to rest.
 pub fn settle() -> Result<()> {
     let finished = process::run(&mut Command::new("sync"), LIMIT)?;
-    if finished.success() { Ok(()) } else { bail!("sync: {}", finished.output) }
+    if !finished.success() {
+        bail!("sync: {}", finished.output);
+    }
+    let begun = Instant::now();
+    let mut before = busy()?;
+    // A machine that never rests is measured as it is.
+    while begun.elapsed() < REST {
+        thread::sleep(Duration::from_millis(100));
+        let now = busy()?;
+        if now.0 - before.0 <= (now.1 - before.1) / 10 {
+            break;
+        }
+        before = now;
+    }
+    Ok(())
+}
+
+/// Ticks in which processors had work, and all ticks, since the machine was started.
+fn busy() -> Result<(u64, u64)> {
+    let text = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    let ticks = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<u64> = ticks.map(str::parse).collect::<Result<_, _>>().context("/proc/stat has other numbers")?;
+    let (all, idle): (u64, u64) = (ticks.iter().take(8).sum(), ticks.iter().skip(3).take(2).sum());
+    Ok((all - idle, all))
 }
 
 /// Of a running process, its pages counted one by one.
