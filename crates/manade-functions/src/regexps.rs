@@ -1,6 +1,7 @@
 //! Functions of regular expressions. Java's patterns are made patterns of the `regex` crate: linear time, no look-around and
 //! no back references, which are errors that say so.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayBuilder, ArrayRef, StringViewBuilder};
@@ -389,9 +390,12 @@ pub(crate) fn split(args: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
         if by.is_empty() {
             split_characters(text, limit, &mut values);
         } else if let Some(finder) = finders.get(index).and_then(Option::as_ref) {
-            split_plainly(text, finder, limit, &mut values);
+            let found = finder.find_iter(text.as_bytes()).map(|at| at..at + finder.needle().len());
+            split_at(text, found, limit, &mut values);
         } else if let Some(pattern) = patterns.at(i) {
-            split_by(text, pattern, limit, &mut values);
+            // As Java's `String.split`: an empty match at the start gives no empty first part.
+            let found = all_matches(pattern, text).map(|found| found.range()).filter(|found| found.end > 0);
+            split_at(text, found, limit, &mut values);
         }
         lists.push(values.len(), true);
     }
@@ -414,28 +418,12 @@ fn split_characters(text: &str, limit: usize, out: &mut StringViewBuilder) {
     }
 }
 
-fn split_plainly(text: &str, by: &Finder, limit: usize, out: &mut StringViewBuilder) {
+/// The parts between the matches, `limit` at most.
+fn split_at(text: &str, found: impl Iterator<Item = Range<usize>>, limit: usize, out: &mut StringViewBuilder) {
     let mut last = 0;
-    for found in by.find_iter(text.as_bytes()).take(limit - 1) {
-        out.append_value(&text[last..found]);
-        last = found + by.needle().len();
-    }
-    out.append_value(&text[last..]);
-}
-
-/// As Java's `String.split`: an empty match at the start gives no empty first part.
-fn split_by(text: &str, pattern: &Regex, limit: usize, out: &mut StringViewBuilder) {
-    let (mut last, mut parts) = (0, 1);
-    for found in all_matches(pattern, text) {
-        if parts == limit {
-            break;
-        }
-        if found.end() == 0 {
-            continue;
-        }
-        out.append_value(&text[last..found.start()]);
-        last = found.end();
-        parts += 1;
+    for found in found.take(limit - 1) {
+        out.append_value(&text[last..found.start]);
+        last = found.end;
     }
     out.append_value(&text[last..]);
 }

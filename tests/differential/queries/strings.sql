@@ -31,7 +31,7 @@ SELECT id, word LIKE '%a%' AS like, word LIKE '_e%' AS under, word LIKE '100\\%%
 SELECT id, regexp_like(word, 'a.*a') AS regexp_like, regexp_extract(word, '([a-z]+) ([a-z]+)', 2) AS extract, regexp_extract(list, '(\\w)=(\\d)') AS first_group, regexp_extract_all(list, '([a-z])=(\\d)', 2) AS extract_all, regexp_replace(word, '[aeiou]', '<$0>') AS replaced, regexp_count(word, 'a') AS count, regexp_instr(word, 'm') AS instr, regexp_substr(word, '[a-z]{3}') AS substr, rlike(word, 'a') AS rlike_call FROM events;
 
 -- query: splitting
-SELECT id, split(list, ',') AS split, split(list, ',', 2) AS split_two, split(list, '[,=]') AS by_class, split(word, '') AS letters, split(list, ',')[0] AS first, size(split(list, ',')) AS parts FROM events;
+SELECT id, split(list, ',') AS split, split(list, ',', 2) AS split_two, split(list, '[,=]') AS by_class, split(word, '') AS letters, split(list, ',')[0] AS first, split(list, '\\Q,\\E') AS quoted, size(split(list, ',')) AS parts FROM events;
 
 -- query: codes
 SELECT id, ascii(word) AS ascii, chr(65 + tiny % 20) AS chr, char(97 + tiny % 20) AS char, soundex(name) AS soundex, levenshtein(name, word) AS levenshtein, levenshtein(name, word, 3) AS bounded, luhn_check(digits) AS luhn, elt(2, name, word) AS elt FROM events;

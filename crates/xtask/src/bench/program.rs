@@ -123,7 +123,8 @@ pub fn settle() -> Result<()> {
     while begun.elapsed() < REST {
         thread::sleep(Duration::from_millis(100));
         let now = busy()?;
-        if now.0 - before.0 <= (now.1 - before.1) / 10 {
+        // A count of idle ticks may fall a little (proc_stat(5)).
+        if now.0.saturating_sub(before.0) <= now.1.saturating_sub(before.1) / 10 {
             break;
         }
         before = now;
@@ -137,7 +138,7 @@ fn busy() -> Result<(u64, u64)> {
     let ticks = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
     let ticks: Vec<u64> = ticks.map(str::parse).collect::<Result<_, _>>().context("/proc/stat has other numbers")?;
     let (all, idle): (u64, u64) = (ticks.iter().take(8).sum(), ticks.iter().skip(3).take(2).sum());
-    Ok((all - idle, all))
+    Ok((all.saturating_sub(idle), all))
 }
 
 /// Of a running process, its pages counted one by one.
