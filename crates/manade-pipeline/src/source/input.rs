@@ -46,6 +46,19 @@ impl Input {
         }
         Ok(())
     }
+
+    /// Appends up to `wanted` bytes and says how many. The standard library reads into memory that it need not fill with
+    /// zeros first, but only from types of its own: so each of them by itself.
+    pub fn append(&mut self, bytes: &mut Vec<u8>, wanted: u64) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => {
+                let left = file.metadata()?.len().saturating_sub(file.stream_position()?);
+                bytes.reserve(wanted.min(left) as usize);
+                file.take(wanted).read_to_end(bytes)
+            }
+            packed => packed.take(wanted).read_to_end(bytes),
+        }
+    }
 }
 
 impl Read for Input {

@@ -1,7 +1,7 @@
 //! An open file: cuts what it holds into chunks of complete records and goes on where it stopped when it grows.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use arrow::buffer::Buffer;
@@ -127,7 +127,7 @@ impl OpenFile {
         if let Some(damage) = self.damage.take() {
             return Err(damage);
         }
-        match self.input.by_ref().take(wanted).read_to_end(bytes) {
+        match self.input.append(bytes, wanted) {
             Ok(got) => Ok(got as u64),
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && self.input.is_packed() => Ok(0),
             Err(e) if self.input.is_packed() => {
