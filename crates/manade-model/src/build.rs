@@ -1,11 +1,12 @@
 //! From read documents to validated types: what no single key shows, such as names that clash.
 
+mod connection;
 mod files;
 mod schema;
+mod source;
 mod unit_test;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::finding::{Finding, Place};
 use crate::pipeline::{
@@ -14,6 +15,8 @@ use crate::pipeline::{
 };
 use crate::read::{Got, Item, Object, Reading};
 use crate::yaml::Mark;
+
+pub(crate) use connection::Connections;
 
 /// What became of one pipeline's document.
 pub(crate) struct Built {
@@ -25,12 +28,17 @@ pub(crate) struct Built {
     pub is_sound: bool,
 }
 
-pub(crate) fn pipeline(reading: &mut Reading<'_>, document: &Object<'_>, errors_before: usize) -> Built {
+pub(crate) fn pipeline(
+    reading: &mut Reading<'_>,
+    document: &Object<'_>,
+    connections: &Connections,
+    errors_before: usize,
+) -> Built {
     let name = document.object("metadata").and_then(|metadata| placed_name(reading, metadata));
     let mut built = Built { name: name.clone(), results: Vec::new(), draft: None, is_sound: false };
     if let Some(spec) = document.object("spec") {
         built.results = result_names(reading, spec);
-        built.draft = Some(build(reading, spec, name));
+        built.draft = Some(build(reading, spec, connections, name));
     }
     built.is_sound = reading.errors() == errors_before;
     built
@@ -62,9 +70,14 @@ pub(crate) fn clashes(built: &mut [Built]) -> Vec<Finding> {
     findings
 }
 
-fn build(reading: &mut Reading<'_>, spec: &Object<'_>, named: Option<(Name, Place)>) -> Draft {
+fn build(
+    reading: &mut Reading<'_>,
+    spec: &Object<'_>,
+    connections: &Connections,
+    named: Option<(Name, Place)>,
+) -> Draft {
     let mut unread = Unread::default();
-    let source = spec.object("source").and_then(|source| source_of(reading, source));
+    let source = spec.object("source").and_then(|source| source::source(reading, source, connections));
     let (events, is_schema_whole) = events(reading, spec, source.as_ref(), &mut unread);
     let tables = tables(reading, spec, &mut unread);
     let mut results = results(reading, spec, &tables, &mut unread);
@@ -83,15 +96,6 @@ fn build(reading: &mut Reading<'_>, spec: &Object<'_>, named: Option<(Name, Plac
     Draft { pipeline: Pipeline { name, source, events, tables, results, tests, patterns, place }, unread }
 }
 
-fn source_of(reading: &mut Reading<'_>, source: &Object<'_>) -> Option<Source> {
-    if let Some(file) = source.object("file") {
-        return files::file_source(reading, file).map(Source::File);
-    }
-    let http = source.object("http")?;
-    let day = Retain { age: Some(Duration::from_hours(24)), size: None };
-    Some(Source::Http(HttpSource { retain: http.get("retain").map_or(day, retain) }))
-}
-
 /// And whether the schema is what the file says, all of it.
 fn events(
     reading: &mut Reading<'_>,
@@ -100,19 +104,24 @@ fn events(
     unread: &mut Unread,
 ) -> (Events, bool) {
     let none = Object::empty();
-    let is_http = matches!(source, Some(Source::Http(_)));
+    let pushed = spec.object("source").and_then(source::pushed);
     let events = spec.object("events").unwrap_or(&none);
-    let columns = schema::schema(reading, events, is_http);
-    if is_http && !events.has("schema") && events.is_sound("schema") && spec.is_sound("events") {
-        let mark =
-            spec.object("source").and_then(|source| source.key_mark("http")).unwrap_or(Mark { line: 1, column: 1 });
+    let columns = schema::schema(reading, events, pushed.is_some());
+    if let Some((kind, mark)) = pushed
+        && !events.has("schema")
+        && events.is_sound("schema")
+        && spec.is_sound("events")
+    {
         let hint = "write the columns and their types under `spec.events.schema`";
-        reading.error(mark, "an http source needs `events.schema`".to_owned(), Some(hint.to_owned()));
+        reading.error(mark, format!("the source `{kind}` needs `events.schema`"), Some(hint.to_owned()));
     }
     if let (Some(columns), Some(Source::File(file))) = (&columns, source) {
         schema::flat(reading, columns, file);
     }
     let is_whole = columns.as_ref().map_or(events.is_sound("schema") && !events.has("schema"), |c| c.is_whole);
+    if let (Some(columns), Some(spec)) = (columns.as_ref().filter(|columns| columns.is_whole), spec.object("source")) {
+        source::check_id(reading, spec, &columns.schema);
+    }
     let (schema, column_places) = columns.map_or((None, Vec::new()), |columns| (Some(columns.schema), columns.places));
     let is_inferred = schema.is_none() && is_whole && (spec.has("events") || spec.is_sound("events"));
     if schema.is_none() && !(is_inferred && can_be_inferred(spec, source)) {

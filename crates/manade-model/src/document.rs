@@ -2,47 +2,53 @@
 //! misspelt resource of ours is an error.
 
 use crate::read::{Object, Owner, Reading};
-use crate::shape::{API_VERSION, PIPELINE};
+use crate::shape::{API_VERSION, DOCUMENTS, PIPELINE, Shape};
 use crate::yaml::{Node, Value};
 
-/// `None` where the document is not a pipeline; then there is a finding.
+/// What `kind` says that the document is; `None` where it is no resource of ours.
+pub(crate) fn shape(node: &Node) -> Option<&'static Shape> {
+    let kind = text(node, "kind")?;
+    DOCUMENTS.into_iter().find(|shape| shape.name == kind)
+}
+
+/// `None` where the document is no resource; then there is a finding.
 pub(crate) fn read<'a>(reading: &mut Reading<'a>, node: &'a Node) -> Option<Object<'a>> {
-    let text = |key: &str| match &node.get(key)?.node.value {
-        Value::Scalar(scalar) => Some(scalar.text.as_str()),
-        Value::List(_) | Value::Map(_) => None,
-    };
-    let kind = text("kind");
-    match text("apiVersion") {
+    let (kind, shape) = (text(node, "kind"), shape(node));
+    match text(node, "apiVersion") {
         Some(API_VERSION) => {}
-        Some(other) if is_near(other) || kind == Some("Pipeline") => {
+        Some(other) if is_near(other) || shape.is_some_and(|shape| shape.name == PIPELINE.name) => {
             let entry = node.get("apiVersion")?;
             let message = format!("unknown apiVersion `{other}`");
             reading.error(entry.node.mark, message, Some(format!("this version of manade reads `{API_VERSION}`")));
             return None;
         }
         Some(_) => return skip(reading, node),
-        None => return unversioned(reading, node, kind),
+        None => return unversioned(reading, node, shape),
     }
     if let Some(kind) = kind
-        && kind != "Pipeline"
+        && shape.is_none()
     {
         let entry = node.get("kind")?;
-        let hint = match crate::closest(kind, ["Pipeline"].into_iter()) {
+        let kinds = || DOCUMENTS.into_iter().map(|shape| shape.name);
+        let hint = match crate::closest(kind, kinds()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "the only kind is `Pipeline`".to_owned(),
+            None => {
+                format!("the kinds are {}", kinds().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" and "))
+            }
         };
         reading.error(entry.node.mark, format!("unknown kind `{kind}`"), Some(hint));
         return None;
     }
     let Value::Map(entries) = &node.value else { return None };
-    Some(reading.object(&PIPELINE, entries, Owner::document(node.mark)))
+    reading.document = shape.unwrap_or(&PIPELINE);
+    Some(reading.object(reading.document, entries, Owner::document(node.mark)))
 }
 
-fn unversioned<'a>(reading: &mut Reading<'a>, node: &'a Node, kind: Option<&str>) -> Option<Object<'a>> {
+fn unversioned<'a>(reading: &mut Reading<'a>, node: &'a Node, shape: Option<&Shape>) -> Option<Object<'a>> {
     let Value::Map(entries) = &node.value else { return skip(reading, node) };
     let near = entries.iter().find(|entry| crate::closest(&entry.key, ["apiVersion"].into_iter()).is_some());
     let spec = node.get("spec").map(|entry| &entry.node);
-    let is_ours = kind == Some("Pipeline")
+    let is_ours = shape.is_some_and(|shape| shape.name == PIPELINE.name)
         || spec.is_some_and(|spec| spec.get("source").is_some() && spec.get("results").is_some());
     match near {
         // A mapping or a list cannot be a version either.
@@ -61,6 +67,13 @@ fn unversioned<'a>(reading: &mut Reading<'a>, node: &'a Node, kind: Option<&str>
             None
         }
         _ => skip(reading, node),
+    }
+}
+
+fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+    match &node.get(key)?.node.value {
+        Value::Scalar(scalar) => Some(scalar.text.as_str()),
+        Value::List(_) | Value::Map(_) => None,
     }
 }
 

@@ -6,17 +6,19 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::read::Reading;
-use crate::shape::{Key, Kind, PIPELINE, Shape, Written};
+use crate::shape::{DOCUMENTS, Key, Kind, Shape, Written};
 
 /// One document. Its `$defs` are the objects of the format, by name.
 pub fn json_schema() -> Value {
     let mut objects = BTreeMap::new();
-    collect(&PIPELINE, &mut objects);
+    for shape in DOCUMENTS {
+        collect(shape, &mut objects);
+    }
     let defs: Map<String, Value> = objects.values().map(|shape| (shape.name.to_owned(), object(shape))).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Manade platform file",
-        "$ref": format!("#/$defs/{}", PIPELINE.name),
+        "oneOf": DOCUMENTS.map(|shape| json!({ "$ref": format!("#/$defs/{}", shape.name) })),
         "$defs": defs,
     })
 }

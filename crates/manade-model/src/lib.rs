@@ -7,10 +7,12 @@
 //!
 //! Pure: text in, values out. Reading files and folders is the caller's part.
 
+pub mod connection;
 pub mod finding;
 pub mod pipeline;
 pub mod types;
 pub mod units;
+pub mod url;
 
 mod build;
 mod closest;
@@ -23,13 +25,16 @@ mod yaml;
 
 use std::path::PathBuf;
 
+use build::Connections;
 pub use closest::closest;
+pub use connection::{Connection, RabbitMq, Secret, Target, Tls};
 pub use ddl::{TypeError, parse_fields, parse_type};
 pub use finding::{Finding, Place, Severity};
 pub use json_schema::json_schema;
 pub use pipeline::{
-    CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, Name, Pipeline,
-    PipelineTest, Platform, ResultSpec, Retain, RowColumn, Sink, Source, Sql, Start, Table, Unread,
+    CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, MessageId, Name, Pipeline,
+    PipelineTest, Platform, QueueType, RabbitMqSource, Remember, ResultSpec, Retain, RowColumn, Sink, Source, Sql,
+    Start, Table, Unread,
 };
 pub use types::{Field, SparkType, TimeFormat};
 
@@ -54,28 +59,36 @@ pub struct Parsed {
 
 /// Reads all files of a platform; never fails as a whole.
 pub fn parse(files: &[PlatformFile]) -> Parsed {
+    let texts: Vec<_> = files.iter().map(|file| (file, yaml::read(&file.text))).collect();
     let mut findings = Vec::new();
+    // Pipelines name connections, of whatever file.
+    let mut connections = Connections::default();
     let mut built = Vec::new();
-    for file in files {
-        let mut reading = read::Reading::new(&file.path, &file.text);
-        let (documents, errors) = yaml::read(&file.text);
-        for document in &documents {
-            let before = reading.errors();
-            let Some(object) = document::read(&mut reading, &document.root) else { continue };
-            for problem in &document.problems {
-                reading.error(problem.mark, problem.message.clone(), problem.hint.clone());
+    for pass in [Pass::Connections, Pass::Others] {
+        for (file, (documents, errors)) in &texts {
+            let mut reading = read::Reading::new(&file.path, &file.text);
+            for document in documents.iter().filter(|document| Pass::of(document) == pass) {
+                let before = reading.errors();
+                let Some(object) = document::read(&mut reading, &document.root) else { continue };
+                for problem in &document.problems {
+                    reading.error(problem.mark, problem.message.clone(), problem.hint.clone());
+                }
+                match pass {
+                    Pass::Connections => connections.add(&mut reading, &object, before),
+                    Pass::Others => built.push(build::pipeline(&mut reading, &object, &connections, before)),
+                }
             }
-            built.push(build::pipeline(&mut reading, &object, before));
+            for error in errors.iter().filter(|_| pass == Pass::Others) {
+                reading.error(error.mark, error.message.clone(), error.hint.clone());
+            }
+            findings.append(&mut reading.findings);
         }
-        for error in errors {
-            reading.error(error.mark, error.message, error.hint);
-        }
-        findings.append(&mut reading.findings);
     }
     findings.extend(build::clashes(&mut built));
     findings.sort_by(|a, b| a.place.cmp(&b.place));
 
-    let mut parsed = Parsed { findings, ..Parsed::default() };
+    let platform = Platform { connections: connections.sound(), pipelines: Vec::new() };
+    let mut parsed = Parsed { platform, findings, ..Parsed::default() };
     for part in built {
         match part.draft {
             Some(draft) if part.is_sound => parsed.platform.pipelines.push(draft.pipeline),
@@ -83,6 +96,20 @@ pub fn parse(files: &[PlatformFile]) -> Parsed {
         }
     }
     parsed
+}
+
+/// Which documents are read: one that a second names must be there before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Connections,
+    Others,
+}
+
+impl Pass {
+    fn of(document: &yaml::Document) -> Self {
+        let is_connection = document::shape(&document.root).is_some_and(|shape| shape.name == shape::CONNECTION.name);
+        if is_connection { Self::Connections } else { Self::Others }
+    }
 }
 
 #[cfg(test)]

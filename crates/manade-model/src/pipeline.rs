@@ -8,12 +8,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::connection::{Connection, RabbitMq};
 use crate::finding::Place;
 use crate::types::{Field, SparkType};
 
 /// All resources of one folder.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Platform {
+    pub connections: Vec<Connection>,
     pub pipelines: Vec<Pipeline>,
 }
 
@@ -60,6 +62,7 @@ pub struct Unread {
 pub enum Source {
     File(FileSource),
     Http(HttpSource),
+    RabbitMq(Box<RabbitMqSource>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +97,47 @@ pub struct CsvOptions {
 pub struct HttpSource {
     /// How long accepted events are kept so that an added result can start from them.
     pub retain: Retain,
+}
+
+/// Messages of a queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RabbitMqSource {
+    /// As its connection says.
+    pub broker: RabbitMq,
+    pub queue: String,
+    /// Messages that may be delivered and not acknowledged.
+    pub prefetch: u16,
+    /// How the queue is created where there is none.
+    pub declare: Option<QueueType>,
+    /// What tells a message that is delivered again.
+    pub id: Option<MessageId>,
+    /// How long, and how many, ids are known.
+    pub remember: Remember,
+    pub retain: Retain,
+    /// Of the source.
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueType {
+    Classic,
+    Quorum,
+}
+
+/// Where a message's id stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageId {
+    /// The property `message-id`.
+    Property,
+    Header(String),
+    /// A column of the event, or a nested path.
+    Field(Vec<String>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remember {
+    pub age: Duration,
+    pub count: usize,
 }
 
 /// How events are read.
@@ -269,14 +313,37 @@ impl Unread {
     }
 }
 
+impl Source {
+    /// Of events that are sent here and kept in a log: how long.
+    pub fn retain(&self) -> Option<Retain> {
+        match self {
+            Self::File(_) => None,
+            Self::Http(http) => Some(http.retain),
+            Self::RabbitMq(queue) => Some(queue.retain),
+        }
+    }
+
+    /// Whether it is read from somewhere else, by a connection.
+    pub fn is_outside(&self) -> bool {
+        matches!(self, Self::RabbitMq(_))
+    }
+
+    /// Whether events are sent here and kept in a log; they carry `_meta`.
+    pub fn is_pushed(&self) -> bool {
+        self.retain().is_some()
+    }
+}
+
 impl Pipeline {
     /// Equal for two pipelines that run alike, wherever they stand in their files. Tests do not run, so they are left
     /// out.
     pub fn without_places(&self) -> Self {
         let nowhere = Place { file: PathBuf::new(), line: 0, column: 0 };
         let mut pipeline = Self { place: nowhere.clone(), tests: Vec::new(), ..self.clone() };
-        if let Source::File(file) = &mut pipeline.source {
-            file.place = nowhere.clone();
+        match &mut pipeline.source {
+            Source::File(file) => file.place = nowhere.clone(),
+            Source::RabbitMq(queue) => queue.place = nowhere.clone(),
+            Source::Http(_) => {}
         }
         pipeline.events.time_place = nowhere.clone();
         pipeline.events.column_places.clear();

@@ -22,6 +22,8 @@ pub(crate) struct Reading<'a> {
     path: &'a Path,
     lines: Vec<&'a str>,
     errors: usize,
+    /// The shape of the document that is read.
+    pub document: &'static Shape,
     pub findings: Vec<Finding>,
     /// Time patterns of the schemas so far, and where each stands.
     pub patterns: Vec<(String, Place)>,
@@ -103,6 +105,7 @@ impl<'a> Reading<'a> {
             path,
             lines: crate::yaml::lines(text).collect(),
             errors: 0,
+            document: &shape::PIPELINE,
             findings: Vec::new(),
             patterns: Vec::new(),
             broken: BTreeSet::new(),
@@ -264,7 +267,7 @@ impl<'a> Reading<'a> {
             "a nested object is written `{ type: struct, fields: { ... } }`".to_owned()
         } else if entry.key.contains(['(', '*', ' ']) {
             "a text with commas, like SQL, stands in quotes within { }".to_owned()
-        } else if let Some(home) = shape::home_of(&entry.key) {
+        } else if let Some(home) = shape::home_of(self.document, &entry.key) {
             format!("it belongs in `{home}`: is it indented wrongly?")
         } else {
             format!("the keys here are {}", names().collect::<Vec<_>>().join(", "))
@@ -307,6 +310,10 @@ impl<'a> Object<'a> {
 
     pub(crate) fn choice(&self, key: &str) -> Option<&'static str> {
         if let Got::Choice(choice) = self.get(key)?.got { Some(choice) } else { None }
+    }
+
+    pub(crate) fn count(&self, key: &str) -> Option<u64> {
+        if let Got::Count(count) = self.get(key)?.got { Some(count) } else { None }
     }
 
     pub(crate) fn character(&self, key: &str) -> Option<u8> {
@@ -374,6 +381,7 @@ fn example(kind: Kind) -> Option<String> {
         Kind::List(..) => "write it as a list: `[a, b]`",
         Kind::Map(Kind::List(..)) => "write `name: [{ column: value, ... }]` under it",
         Kind::Object(shape) if shape.name == "Source" => "write `file: { path: ... }` or `http: {}` under it",
+        Kind::Object(shape) if shape.name == "Secret" => "write `{ env: NAME }` or `{ file: PATH }`",
         Kind::Object(shape) => {
             let keys = shape.keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ");
             return Some(format!("write its keys under it, indented: {keys}"));

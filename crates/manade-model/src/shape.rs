@@ -72,6 +72,9 @@ pub(crate) enum Kind {
 
 pub(crate) const API_VERSION: &str = "manade.dev/v1alpha1";
 
+/// What a document can be: its `kind`, and its shape.
+pub(crate) static DOCUMENTS: [&Shape; 2] = [&PIPELINE, &CONNECTION];
+
 pub(crate) static PIPELINE: Shape = Shape {
     name: "Pipeline",
     doc: "A pipeline: one source of events, and the results that SQL makes of them.",
@@ -91,10 +94,70 @@ static METADATA: Shape = Shape {
     keys: &[Key::new(
         "name",
         Kind::Name,
-        "The pipeline's name, unique in the platform: lower-case letters, digits, `_`, `-`.",
+        "The resource's name, unique among those of its kind: lower-case letters, digits, `_`, `-`.",
     )
     .required()
     .examples(&["flights"])],
+};
+
+pub(crate) static CONNECTION: Shape = Shape {
+    name: "Connection",
+    doc: "A connection: a broker or store that pipelines use.",
+    written: Written::Any,
+    keys: &[
+        Key::new("apiVersion", Kind::Choice(&[(API_VERSION, "")]), "The version of this format.").required(),
+        Key::new("kind", Kind::Choice(&[("Connection", "")]), "What the document describes.").required(),
+        Key::new("metadata", Kind::Object(&METADATA), "What names the connection.").required(),
+        Key::new("spec", Kind::Object(&CONNECTION_SPEC), "Where it leads, and how to be let in.").required(),
+    ],
+};
+
+static CONNECTION_SPEC: Shape = Shape {
+    name: "ConnectionSpec",
+    doc: "Where a connection leads: exactly one of these.",
+    written: Written::One,
+    keys: &[Key::new("rabbitmq", Kind::Object(&RABBITMQ), "A RabbitMQ broker, or another that speaks AMQP 0-9-1.")],
+};
+
+static RABBITMQ: Shape = Shape {
+    name: "RabbitMq",
+    doc: "A RabbitMQ broker.",
+    written: Written::Any,
+    keys: &[
+        Key::new(
+            "url",
+            Kind::Text,
+            "`amqp://user@host:port/vhost`, or `amqps://` for TLS; a virtual host `/` is written `%2f`.",
+        )
+        .required()
+        .examples(&["amqp://manade@127.0.0.1:5672/%2f"]),
+        Key::new("password", SECRET, "The user's password."),
+        Key::new("tls", Kind::Object(&TLS), "What TLS trusts and shows; without it: the system's certificates."),
+    ],
+};
+
+const SECRET: Kind = Kind::Object(&SECRET_OBJECT);
+
+static SECRET_OBJECT: Shape = Shape {
+    name: "Secret",
+    doc: "Where a secret is to be had; the secret itself stands in no file of the platform.",
+    written: Written::One,
+    keys: &[
+        Key::new("env", Kind::Text, "An environment variable.").examples(&["RABBITMQ_PASSWORD"]),
+        Key::new("file", Kind::Path, "A file, relative to this file.").examples(&["/run/secrets/rabbitmq"]),
+    ],
+};
+
+static TLS: Shape = Shape {
+    name: "Tls",
+    doc: "What a TLS connection trusts and shows, as PEM.",
+    written: Written::Some,
+    keys: &[
+        Key::new("ca", SECRET, "Certificates that are trusted in place of the system's.")
+            .examples(&["{ file: ca.pem }"]),
+        Key::new("cert", SECRET, "The certificate chain that is shown, for mutual TLS; needs `key`."),
+        Key::new("key", SECRET, "The private key of `cert`."),
+    ],
 };
 
 static SPEC: Shape = Shape {
@@ -118,6 +181,7 @@ static SOURCE: Shape = Shape {
     keys: &[
         Key::new("file", Kind::Object(&FILE_SOURCE), "Events in files."),
         Key::new("http", Kind::Object(&HTTP_SOURCE), "Events sent to `POST /ingest/{pipeline}`; write `http: {}`."),
+        Key::new("rabbitmq", Kind::Object(&RABBITMQ_SOURCE), "Messages of a RabbitMQ queue."),
     ],
 };
 
@@ -199,6 +263,62 @@ static HTTP_SOURCE: Shape = Shape {
         .examples(BOUND_EXAMPLES)],
 };
 
+static RABBITMQ_SOURCE: Shape = Shape {
+    name: "RabbitMqSource",
+    doc: "Messages of a queue: made durable here, then acknowledged.",
+    written: Written::Any,
+    keys: &[
+        Key::new("connection", Kind::Name, "The connection to the broker.").required().examples(&["broker"]),
+        Key::new("queue", Kind::Text, "The queue's name.").required().examples(&["flights"]),
+        Key::new("prefetch", Kind::Count, "Messages that the broker sends ahead of their acknowledgement.").default("2000"),
+        Key::new("declare", Kind::Object(&DECLARE), "Create the queue, durable, where there is none; without it: a missing queue is waited for."),
+        Key::new("id", MESSAGE_ID, "What tells a message that is delivered again from a new one; without it a message may count twice after a cut.")
+            .examples(&["message-id", "{ header: x-event-id }", "{ field: id }"]),
+        Key::new("remember", REMEMBER, "How long, and how many, ids are known.").default("{ age: 1 day, count: 10000000 }"),
+        Key::new("retain", RETAIN, "How long events are kept so that an added result can start from them.")
+            .default("1 day")
+            .examples(BOUND_EXAMPLES),
+    ],
+};
+
+static DECLARE: Shape = Shape {
+    name: "Declare",
+    doc: "How a queue is created.",
+    written: Written::Any,
+    keys: &[Key::new(
+        "type",
+        Kind::Choice(&[("quorum", "Replicated over the broker's nodes."), ("classic", "On one node.")]),
+        "The queue's type.",
+    )
+    .default("quorum")],
+};
+
+const MESSAGE_ID: Kind =
+    Kind::Either(&Kind::Choice(&[("message-id", "The property `message-id`.")]), &Kind::Object(&MESSAGE_ID_OBJECT));
+
+static MESSAGE_ID_OBJECT: Shape = Shape {
+    name: "MessageId",
+    doc: "Where the id stands: one of these.",
+    written: Written::One,
+    keys: &[
+        Key::new("header", Kind::Text, "A header of the message.").examples(&["x-event-id"]),
+        Key::new("field", Kind::Text, "A field of the event: a column or a nested path.").examples(&["id"]),
+    ],
+};
+
+const REMEMBER: Kind = Kind::Either(&Kind::Duration, &Kind::Object(&REMEMBER_OBJECT));
+
+static REMEMBER_OBJECT: Shape = Shape {
+    name: "Remember",
+    doc: "Bounds of the ids that are known; the first that is reached holds.",
+    written: Written::Some,
+    keys: &[
+        Key::new("age", Kind::Duration, "How long an id is known.").default("1 day"),
+        Key::new("count", Kind::Count, "How many ids are known; each takes about 60 bytes of memory.")
+            .default("10000000"),
+    ],
+};
+
 const SCHEMA: Kind = Kind::Either(&Kind::Columns, &COLUMNS);
 static COLUMNS: Kind = Kind::Map(&FIELD_TYPE);
 // Types hold types: statics may refer to each other, constants may not.
@@ -212,7 +332,7 @@ static EVENTS: Shape = Shape {
     doc: "How events are read.",
     written: Written::Any,
     keys: &[
-        Key::new("schema", SCHEMA, "The columns and their Spark SQL types; without it: inferred from the first events (an http source needs it).")
+        Key::new("schema", SCHEMA, "The columns and their Spark SQL types; without it: inferred from the first events (needed unless the source is a file).")
             .examples(SCHEMA_EXAMPLES),
         Key::new("time", Kind::Text, "The event time: a column or a nested path; without it: arrival time.")
             .examples(&["date", "meta.sent_at"]),
@@ -368,9 +488,9 @@ impl Kind {
     }
 }
 
-/// Where in a pipeline a key of this name belongs, as `spec.events.lateness`: the first such place.
-pub(crate) fn home_of(name: &str) -> Option<String> {
-    let mut level: Vec<(String, &'static Shape)> = vec![(String::new(), &PIPELINE)];
+/// Where in a document a key of this name belongs, as `spec.events.lateness`: the first such place.
+pub(crate) fn home_of(document: &'static Shape, name: &str) -> Option<String> {
+    let mut level: Vec<(String, &'static Shape)> = vec![(String::new(), document)];
     // Types nest in themselves; nothing else is deeper than this.
     for _ in 0..6 {
         if let Some((path, _)) = level.iter().find(|(_, shape)| shape.key(name).is_some()) {

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod connections;
+
 const FLIGHTS: &str = include_str!("tests/flights.yaml");
 const NASTY: &str = include_str!("tests/nasty.yaml");
 
@@ -107,7 +109,7 @@ fn every_error_at_once() {
         (13, 7, "unknown key `delimitr` in `file`\n  hint: did you mean `delimiter`?"),
         (14, 14, "`quote` expects one ASCII character"),
         (15, 15, "`follow` expects true or false, found the text `yes`\n  hint: write `true`"),
-        (16, 5, "`source` takes only one of `file` or `http`"),
+        (16, 5, "`source` takes only one of `file` or `http` or `rabbitmq`"),
         (19, 22, "unknown type `timstamp`\n  hint: did you mean `timestamp`?"),
         (21, 7, "`Delay` stands twice, first in line 20"),
         (22, 19, "unknown type `strng`\n  hint: did you mean `string`?"),
@@ -147,7 +149,7 @@ fn every_error_at_once() {
         (61, 7, "unknown kind `Pipelin`\n  hint: did you mean `Pipeline`?"),
         (63, 1, "`apiVersion` is missing in the document"),
         (69, 1, "not valid YAML"),
-        (73, 9, "`source` is empty\n  hint: write `file` or `http` in it"),
+        (73, 9, "`source` is empty\n  hint: write `file` or `http` or `rabbitmq` in it"),
         (73, 21, "`results` is empty"),
     ];
     check(NASTY, expect);
@@ -270,7 +272,7 @@ fn event_times() {
 fn formats_of_files() {
     let format = |lines: &str| match checked_pipeline(&pipeline_with("file", lines)).source {
         Source::File(file) => file.format,
-        Source::Http(_) => panic!(),
+        _ => panic!(),
     };
     let csv = |delimiter, quote, header| Some(FileFormat::Csv(CsvOptions { delimiter, quote, header }));
     assert_eq!(format(""), None);
@@ -298,7 +300,7 @@ fn http_pipeline(http: &str, schema: &str) -> String {
 fn http_sources() {
     let retain = |http: &str| match checked_pipeline(&http_pipeline(http, "schema: a int")).source {
         Source::Http(http) => http.retain,
-        Source::File(_) => panic!(),
+        _ => panic!(),
     };
     let day = Duration::from_hours(24);
     assert_eq!(retain("http: {}"), Retain { age: Some(day), size: None });
@@ -311,8 +313,8 @@ fn http_sources() {
     let check = |http: &str, schema: &str, expect: &[(usize, usize, &str)]| check(&http_pipeline(http, schema), expect);
     check("http:", "schema: a int", &[(7, 5, "`http` has no value\n  hint: write `http: {}`")]);
     check("http: { retain: 0 days }", "schema: a int", &[(7, 21, "`retain` must be more than 0")]);
-    check("http: {}", "schema: _meta string", &[(9, 13, "the column `_meta` is added to an http source's events")]);
-    check("http: {}", "late: drop", &[(7, 5, "an http source needs `events.schema`")]);
+    check("http: {}", "schema: _meta string", &[(9, 13, "the column `_meta` is added")]);
+    check("http: {}", "late: drop", &[(7, 5, "the source `http` needs `events.schema`")]);
 }
 
 #[test]
@@ -408,7 +410,7 @@ fn other_yaml_in_the_folder() {
     check("apiVersion: tekton.dev/v1\nkind: Pipeline\n", &[(1, 13, "unknown apiVersion `tekton.dev/v1`")]);
     check("apiversion: manade.dev/v1alpha1\n", &[(1, 1, "did you mean `apiVersion`?")]);
     check("metadata: { name: x }\nspec:\n  source: {}\n  results: []\n", &[(1, 1, "`apiVersion` is missing")]);
-    check("apiVersion: manade.dev/v1alpha1\nkind: Table\n", &[(2, 7, "the only kind is `Pipeline`")]);
+    check("apiVersion: manade.dev/v1alpha1\nkind: Table\n", &[(2, 7, "the kinds are `Pipeline` and `Connection`")]);
     check(
         "apiVersion: manade.dev/v1alpha1\nmetadata: { name: a }\nspec: 5\n",
         &[

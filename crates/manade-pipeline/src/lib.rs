@@ -16,6 +16,7 @@ mod dead_letters;
 mod engine;
 mod fit;
 mod groups;
+mod inbox;
 mod job;
 mod lookup;
 mod pace;
@@ -36,8 +37,9 @@ mod view;
 mod worker;
 
 pub use engine::ReplayAnswer;
+pub use inbox::{Inbox, entry};
 pub use pipeline::{Pipeline, PipelineOptions, StartError, Stored, StoredError};
 pub use reading::describe;
 pub use source::file::format_by_name;
-pub use source::log::{CSV, LINES};
+pub use source::log::LINES;
 pub use tables::sample;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::engine::{Command, Engine, ReplayAnswer, fill};
 use crate::fit;
+use crate::inbox::Inbox;
 use crate::job::{Done, Job};
 use crate::pace::Pace;
 use crate::plan::{Decoders, Plan, PlannedResult};
@@ -51,13 +52,10 @@ pub struct Pipeline {
     commands: Sender<Command>,
     status: Arc<Mutex<PipelineStatus>>,
     reader: manade_store::Reader,
-    log: Option<EventLog>,
+    inbox: Option<Inbox>,
     collections: Vec<Arc<dyn Collection>>,
     threads: Vec<JoinHandle<()>>,
     engine: Option<JoinHandle<Store>>,
-    max_backlog: u64,
-    /// The main lane's position as of the last commit.
-    consumed: Arc<AtomicU64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +151,7 @@ impl Stored {
             backlog: 0,
             results: progress.results.iter().map(result).collect(),
             dead_letters: dead.map_or(0, |letters| letters.len() as u64),
+            feed: None,
         }
     }
 
@@ -340,12 +339,10 @@ impl Pipeline {
             commands,
             status,
             reader,
-            log,
+            inbox: log.map(|log| Inbox { log, consumed, max_backlog: options.max_backlog }),
             collections,
             threads,
             engine: Some(engine),
-            max_backlog: options.max_backlog,
-            consumed,
         })
     }
 
@@ -367,9 +364,9 @@ impl Pipeline {
 
     pub fn status(&self) -> PipelineStatus {
         let mut status = self.status.lock().clone();
-        status.backlog = self.waiting().unwrap_or(status.backlog);
+        status.backlog = self.inbox.as_ref().map_or(status.backlog, Inbox::waiting);
         if status.state == PipelineState::Running
-            && let Some(reason) = self.log.as_ref().and_then(EventLog::trouble)
+            && let Some(reason) = self.inbox.as_ref().and_then(|inbox| inbox.log.trouble())
         {
             status.state = PipelineState::Waiting;
             status.reason = Some(reason);
@@ -377,24 +374,13 @@ impl Pipeline {
         status
     }
 
-    /// Accepted events that wait to be processed; `None` where events are not pushed.
-    fn waiting(&self) -> Option<u64> {
-        let log = self.log.as_ref()?;
-        Some(log.events().end.saturating_sub(self.consumed.load(Ordering::Relaxed)))
-    }
-
     pub fn collections(&self) -> &[Arc<dyn Collection>] {
         &self.collections
     }
 
-    /// The durable log of an http source.
-    pub fn log(&self) -> Option<&EventLog> {
-        self.log.as_ref()
-    }
-
-    /// Too many accepted events wait to be processed.
-    pub fn is_full(&self) -> bool {
-        self.waiting().is_some_and(|waiting| waiting > self.max_backlog)
+    /// Where events go in that are pushed.
+    pub fn inbox(&self) -> Option<&Inbox> {
+        self.inbox.as_ref()
     }
 
     pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, String> {
@@ -415,8 +401,8 @@ impl Pipeline {
     pub fn backup(&self, to: PathBuf) -> Result<(), String> {
         // The store first: a copy of the log may run ahead of it, never behind.
         self.ask(|reply| Command::Backup { to: to.join("store"), reply })?;
-        match &self.log {
-            Some(log) => log.backup_to(&to.join("log")).map_err(|e| describe(&e)),
+        match &self.inbox {
+            Some(inbox) => inbox.log.backup_to(&to.join("log")).map_err(|e| describe(&e)),
             None => Ok(()),
         }
     }
@@ -444,8 +430,8 @@ impl Pipeline {
             // A worker that panicked has been reported by its own message.
             let _ = thread.join();
         }
-        if let Some(log) = &self.log {
-            log.close();
+        if let Some(inbox) = &self.inbox {
+            inbox.log.close();
         }
     }
 }
@@ -500,12 +486,16 @@ fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static
 }
 
 fn open_log(folder: &Path, plan: &Plan) -> Result<Option<EventLog>, OpenError> {
-    let Source::Http(http) = &plan.pipeline.source else { return Ok(None) };
+    let source = &plan.pipeline.source;
+    let Some(retain) = source.retain() else { return Ok(None) };
     let mut bounds = EventBounds::default();
-    if let Some(age) = http.retain.age {
+    if let Source::RabbitMq(queue) = source {
+        (bounds.key_age, bounds.keys) = (queue.remember.age, queue.remember.count);
+    }
+    if let Some(age) = retain.age {
         bounds.age = age;
     }
-    if let Some(size) = http.retain.size {
+    if let Some(size) = retain.size {
         bounds.bytes = size;
         // Whole files are dropped, so there must be several.
         bounds.file_bytes = (size / 8).clamp(64 << 10, bounds.file_bytes);
@@ -543,8 +533,8 @@ fn open_source(
     let events = &plan.pipeline.events;
     let main = progress.lanes[0].position;
     match &plan.pipeline.source {
-        Source::Http(_) => {
-            let log = log.expect("an http source has a log").clone();
+        Source::Http(_) | Source::RabbitMq(_) => {
+            let log = log.expect("pushed events have a log").clone();
             Ok(SourceReader::Log(Box::new(LogReader::new(log, main, events.max_event))))
         }
         Source::File(file) => {

@@ -89,7 +89,7 @@ fn compile(pipeline: &Pipeline, fixed: &Fixed, mut unread: Unread) -> (Option<Pl
     let results = results(pipeline, &schema, &tables, unread, &mut findings);
     check_tests(pipeline, &tables, &results, &mut findings);
     let failed = findings.iter().any(|f| f.severity == Severity::Error);
-    let meta = matches!(pipeline.source, Source::Http(_));
+    let meta = pipeline.source.is_pushed();
     let plan = Plan { pipeline: pipeline.clone(), schema, inferred, meta, results, tables };
     ((!failed).then_some(plan), findings)
 }
@@ -153,6 +153,7 @@ impl Plan {
         match self.pipeline.source {
             Source::File(_) => "file",
             Source::Http(_) => "http",
+            Source::RabbitMq(_) => "rabbitmq",
         }
     }
 
@@ -187,6 +188,7 @@ impl Plan {
             },
             Source::Http(_) if has_nested(&self.schema) => vec![FileFormat::Ndjson],
             Source::Http(_) => vec![FileFormat::Ndjson, by_name("a.csv")],
+            Source::RabbitMq(_) => vec![FileFormat::Ndjson],
         }
     }
 }
@@ -203,7 +205,7 @@ fn results(
     mut unread: Unread,
     findings: &mut Vec<Finding>,
 ) -> Vec<PlannedResult> {
-    let meta = matches!(pipeline.source, Source::Http(_));
+    let meta = pipeline.source.is_pushed();
     let mut planned: Vec<PlannedResult> = Vec::new();
     for (at, spec) in pipeline.results.iter().enumerate() {
         let is_known = |name: &str| {
@@ -294,7 +296,7 @@ fn define(
         limit: spec.limit,
         events: schema.clone(),
         time: pipeline.events.time.clone(),
-        meta: matches!(pipeline.source, Source::Http(_)),
+        meta: pipeline.source.is_pushed(),
         tables: tables.iter().map(|t| (t.name.clone(), t.schema.clone())).collect(),
         upstream: upstream.map(|r| Box::new(r.definition.clone())),
         inlined: inlined.map(|r| r.definition.clone()).collect(),

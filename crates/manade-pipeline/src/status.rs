@@ -9,17 +9,35 @@ pub struct PipelineStatus {
     pub state: PipelineState,
     /// Why it failed or is waiting.
     pub reason: Option<String>,
-    /// `file` or `http`.
+    /// `file`, `http` or `rabbitmq`.
     pub source: String,
     pub counters: PipelineCounters,
     /// Microseconds since the epoch.
     pub watermark: Option<i64>,
     pub newest: Option<i64>,
-    /// Bytes (file) or events (http) that are known and not processed yet.
+    /// Bytes (file) or accepted events (others) that are known and not processed yet.
     pub backlog: u64,
     pub results: Vec<ResultStatus>,
     /// Dead letters that are kept now.
     pub dead_letters: u64,
+    /// Of a source outside that is read into the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<FeedStatus>,
+}
+
+/// What reading a source outside does now, and has done since it was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedStatus {
+    /// What it waits for; `None` while it reads.
+    pub trouble: Option<String>,
+    /// Messages that came, each time that they came.
+    pub received: u64,
+    /// Events that had been accepted before, and were left out.
+    pub repeated: u64,
+    /// Messages that came and are not acknowledged yet.
+    pub unacknowledged: u64,
+    /// Messages that wait at the source, if it says so.
+    pub ready: Option<u64>,
 }
 
 impl PipelineStatus {
@@ -36,6 +54,7 @@ impl PipelineStatus {
             backlog: 0,
             results: Vec::new(),
             dead_letters: 0,
+            feed: None,
         }
     }
 }

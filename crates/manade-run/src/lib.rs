@@ -17,6 +17,6 @@ pub use inferred::inferred_schema;
 pub use kept::Kept;
 pub use manade_store::IdempotencyKey;
 pub use offline::Offline;
-pub use platform::{Checked, PlatformError, check};
+pub use platform::{Checked, PlatformError, check, connect};
 pub use running::FINDING;
 pub use running::{RunOptions, Running, StartError};

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
-use manade_model::{Finding, Name, Parsed, Pipeline, Place, Platform, PlatformFile, Severity};
+use manade_connectors::{ConnectError, Connectors, check_secret};
+use manade_model::{Finding, Name, Parsed, Pipeline, Place, Platform, PlatformFile, Secret, Severity, Source};
+use manade_pipeline::describe;
 use manade_pipeline::plan::{Fixed, Plan, judge, plan};
 
 /// A platform that was read and compiled as far as it goes.
@@ -64,6 +66,7 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Fixed) -> Result<Checked, Pla
     let (files, mut findings) = read_platform(path)?;
     let Parsed { platform, drafts, findings: more } = manade_model::parse(&files);
     findings.extend(more);
+    findings.extend(missing_secrets(&platform));
     let mut plans = Vec::new();
     for draft in &drafts {
         let name = &draft.pipeline.name;
@@ -80,6 +83,47 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Fixed) -> Result<Checked, Pla
     findings.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
     findings.dedup();
     Ok(Checked { platform, plans, findings })
+}
+
+/// Reaches every connection and what pipelines read from them: what is wrong, and the connections that were reached. Takes
+/// seconds at most for each.
+pub fn connect(checked: &Checked) -> io::Result<(Vec<Finding>, Vec<String>)> {
+    let connectors = Connectors::new()?;
+    let (mut findings, mut reached) = (Vec::new(), Vec::new());
+    let finding = |error: ConnectError, place: &Place| Finding {
+        hint: error.hint,
+        ..Finding::error(place.clone(), error.reason)
+    };
+    for connection in &checked.platform.connections {
+        match connectors.check(&connection.target) {
+            Ok(()) => reached.push(connection.name.to_string()),
+            Err(error) => findings.push(finding(error, &connection.place)),
+        }
+    }
+    // What a connection that cannot be reached holds is not known.
+    if findings.is_empty() {
+        for plan in &checked.plans {
+            if let (Err(error), Source::RabbitMq(queue)) =
+                (connectors.check_source(&plan.pipeline.source), &plan.pipeline.source)
+            {
+                findings.push(finding(error, &queue.place));
+            }
+        }
+    }
+    Ok((findings, reached))
+}
+
+fn missing_secrets(platform: &Platform) -> Vec<Finding> {
+    let secrets = platform.connections.iter().flat_map(|connection| &connection.secrets);
+    let missing = |(secret, place): &(Secret, Place)| {
+        let error = check_secret(secret).err()?;
+        let hint = match secret {
+            Secret::Env(name) => format!("set it where manade runs: `export {name}=...`"),
+            Secret::File(_) => "put the file there, readable for manade".to_owned(),
+        };
+        Some(Finding::error(place.clone(), describe(&error)).with_hint(hint))
+    };
+    secrets.filter_map(missing).collect()
 }
 
 impl Checked {

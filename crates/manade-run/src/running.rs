@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use manade_connectors::{Connectors, Feed};
 use manade_model::{Finding, Name, Severity};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
@@ -71,6 +72,8 @@ struct Inner {
     /// The newest files were refused.
     refused: AtomicBool,
     watcher: Mutex<Option<JoinHandle<()>>>,
+    /// Made once a pipeline needs it.
+    connectors: OnceLock<Connectors>,
 }
 
 /// What clients see. Locked for moments only.
@@ -90,6 +93,8 @@ pub enum StartError {
     Findings(Vec<Finding>),
     #[error(transparent)]
     Data(#[from] OpenError),
+    #[error("the threads of connections cannot be started")]
+    Connectors(#[source] std::io::Error),
     #[error("pipeline {pipeline}")]
     Pipeline { pipeline: String, source: manade_pipeline::StartError },
 }
@@ -121,6 +126,7 @@ impl Running {
             stop: AtomicBool::new(false),
             refused: AtomicBool::new(false),
             watcher: Mutex::default(),
+            connectors: OnceLock::new(),
         });
         // A folder that was lost looks like that of a new pipeline.
         let stored = inner.folder.pipelines()?;
@@ -336,11 +342,27 @@ impl Inner {
             manade_pipeline::StartError::Unfit(findings) => StartError::Findings(findings),
             source => StartError::Pipeline { pipeline: name, source },
         })?;
-        let slot = Slot::running(plan, pipeline);
+        let feed = self.feed(&plan, &pipeline)?;
+        let slot = Slot::running(plan, pipeline, feed);
         if let Some(schema) = slot.inferred() {
             inferred::note(&folder, schema);
         }
         Ok(slot)
+    }
+
+    /// Begins to read a source that is outside. What is there is not known, so nothing of it is read `once`.
+    fn feed(&self, plan: &Plan, pipeline: &Pipeline) -> Result<Option<Feed>, StartError> {
+        let source = &plan.pipeline.source;
+        let Some(inbox) = pipeline.inbox().filter(|_| source.is_outside() && !self.options.once) else {
+            return Ok(None);
+        };
+        let connectors = if let Some(connectors) = self.connectors.get() {
+            connectors
+        } else {
+            let made = Connectors::new().map_err(StartError::Connectors)?;
+            self.connectors.get_or_init(|| made)
+        };
+        Ok(connectors.feed(source, inbox.clone()))
     }
 
     /// Shows the pipelines of the platform and, of the others that are stored, the collections.

@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
+use manade_connectors::Feed;
 use manade_events::ingest::{Accepted, AcceptedFormat};
 use manade_model::{EventSchema, Finding, SparkType};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::plan::{Fixed, Plan};
 use manade_pipeline::status::{PipelineState, PipelineStatus};
-use manade_pipeline::{Pipeline, Stored};
-use manade_store::{Entry, IdempotencyKey, Ticket, system_clock};
+use manade_pipeline::{Pipeline, Stored, entry};
+use manade_store::{Entry, IdempotencyKey, Ticket};
 use parking_lot::{Mutex, RwLock};
 
 use crate::control::{ControlError, IngestError, IngestInfo, IngestKeys, IngestRequest};
 use crate::offline::unreadable;
-use crate::running::{BUSY, ingest_error};
+use crate::running::ingest_error;
 
 pub struct Slot {
     /// What it was started from.
@@ -22,15 +23,17 @@ pub struct Slot {
     /// None while it does not run. Calls hold the lock for reading as long as they last; it is held for writing only
     /// to take the pipeline away, so that `read_recursive` never waits for a call to end.
     pipeline: RwLock<Option<Pipeline>>,
+    /// Reads a source outside while it runs.
+    feed: Mutex<Option<Feed>>,
     collections: Vec<Arc<dyn Collection>>,
     /// Shown while it does not run.
     rest: Mutex<PipelineStatus>,
 }
 
 impl Slot {
-    pub fn running(plan: Plan, pipeline: Pipeline) -> Self {
+    pub fn running(plan: Plan, pipeline: Pipeline, feed: Option<Feed>) -> Self {
         let (collections, rest) = (pipeline.collections().to_vec(), Mutex::new(pipeline.status()));
-        Self { plan, pipeline: RwLock::new(Some(pipeline)), collections, rest }
+        Self { plan, pipeline: RwLock::new(Some(pipeline)), feed: Mutex::new(feed), collections, rest }
     }
 
     /// A pipeline that could not be started; what is stored of it is served as far as it can be read.
@@ -41,7 +44,7 @@ impl Slot {
         if let Some(stored) = stored {
             status = PipelineStatus { state: status.state, reason: status.reason, ..stored.status(name) };
         }
-        Self { plan, pipeline: RwLock::default(), collections, rest: Mutex::new(status) }
+        Self { plan, pipeline: RwLock::default(), feed: Mutex::default(), collections, rest: Mutex::new(status) }
     }
 
     pub fn plan(&self) -> &Plan {
@@ -54,7 +57,7 @@ impl Slot {
 
     pub fn status(&self) -> PipelineStatus {
         match &*self.pipeline.read_recursive() {
-            Some(pipeline) => pipeline.status(),
+            Some(pipeline) => with_feed(pipeline.status(), self.feed.lock().as_ref()),
             None => self.rest.lock().clone(),
         }
     }
@@ -101,11 +104,8 @@ impl Slot {
         }
         let pipeline = self.pipeline.read_recursive();
         let pipeline = pipeline.as_ref().ok_or(IngestError::Stopped)?;
-        let log = pipeline.log().ok_or(IngestError::Stopped)?;
-        if pipeline.is_full() {
-            return Err(IngestError::Full { retry_after: BUSY });
-        }
-        log.append(entries(request)).map_err(ingest_error)
+        let inbox = pipeline.inbox().ok_or(IngestError::Stopped)?;
+        inbox.append(entries(request)).map_err(ingest_error)
     }
 
     /// Calls the pipeline, which may take a while; it is not stopped before the call has ended.
@@ -126,6 +126,9 @@ impl Slot {
 
     /// Stops the pipeline, after which it shows this state and reason.
     pub fn stop(&self, state: PipelineState, reason: &str) {
+        // What was received is accepted and acknowledged first. It takes a while, and nobody is to wait for it.
+        let feed = self.feed.lock().take();
+        drop(feed);
         let taken = {
             let mut pipeline = self.pipeline.write();
             let taken = pipeline.take();
@@ -147,6 +150,16 @@ impl Slot {
     }
 }
 
+/// A pipeline whose source cannot be read waits.
+fn with_feed(mut status: PipelineStatus, feed: Option<&Feed>) -> PipelineStatus {
+    status.feed = feed.map(Feed::status);
+    let trouble = status.feed.as_ref().and_then(|feed| feed.trouble.clone());
+    if status.state == PipelineState::Running && trouble.is_some() {
+        (status.state, status.reason) = (PipelineState::Waiting, trouble);
+    }
+    status
+}
+
 fn is_nested(data_type: &SparkType) -> bool {
     matches!(data_type, SparkType::Array(_) | SparkType::Map(..) | SparkType::Struct(_))
 }
@@ -160,32 +173,10 @@ fn entries(request: IngestRequest) -> Vec<Entry> {
         IngestKeys::Events(keys) => {
             let lines = accepted.data.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec);
             let meta = accepted.meta.into_iter().flatten();
-            let accepted_at = system_clock();
-            let entry = |((events, meta), key): ((Vec<u8>, Option<String>), IdempotencyKey)| Entry {
-                events,
-                format: manade_pipeline::LINES,
-                count: 1,
-                meta: Some(meta_lines(&[meta])),
-                key: Some(key),
-                accepted_at,
+            let one = |((line, meta), key): ((Vec<u8>, Option<String>), IdempotencyKey)| {
+                entry(Accepted { meta: Some(vec![meta]), ..Accepted::lines(line, 1) }, Some(key))
             };
-            lines.zip(meta).zip(keys).map(entry).collect()
+            lines.zip(meta).zip(keys).map(one).collect()
         }
     }
-}
-
-fn entry(accepted: Accepted, key: Option<IdempotencyKey>) -> Entry {
-    let (format, meta) = match accepted.format {
-        AcceptedFormat::Ndjson => (manade_pipeline::LINES, accepted.meta.map(|meta| meta_lines(&meta))),
-        AcceptedFormat::Csv => {
-            let header: Vec<&String> = accepted.header.iter().flat_map(|names| names.iter()).collect();
-            (manade_pipeline::CSV, serde_json::to_vec(&header).ok())
-        }
-    };
-    Entry { events: accepted.data, format, count: accepted.count, meta, key, accepted_at: system_clock() }
-}
-
-fn meta_lines(meta: &[Option<String>]) -> Vec<u8> {
-    let lines: Vec<&str> = meta.iter().map(|of| of.as_deref().unwrap_or_default()).collect();
-    lines.join("\n").into_bytes()
 }

@@ -1,11 +1,11 @@
 //! A request's body: read within its bounds and at a client's pace that is not too slow, then unpacked.
 
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures::StreamExt;
+use manade_events::ingest::{self, Packing, UnpackError};
 
 use crate::options::ServerOptions;
 use crate::problem::Problem;
@@ -16,27 +16,18 @@ mod tests;
 /// A body that comes slower than this for longer than the stall time is given up, bytes a second.
 const SLOWEST: u64 = 1_024;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    Identity,
-    Gzip,
-    Zstd,
-}
-
-impl Encoding {
-    pub fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let value = headers.get(header::CONTENT_ENCODING).map_or(Ok("identity"), HeaderValue::to_str);
-        match value.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "identity" => Ok(Self::Identity),
-            "gzip" | "x-gzip" => Ok(Self::Gzip),
-            "zstd" => Ok(Self::Zstd),
-            other => Err(Problem::plain(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                format!("the content encoding \"{other}\" is not supported"),
-            )
-            .with_hint("send identity, gzip or zstd")
-            .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))),
-        }
+/// By `Content-Encoding`; `None` for a body that is sent as it is.
+pub fn packing(headers: &HeaderMap) -> Result<Option<Packing>, Problem> {
+    let value = headers.get(header::CONTENT_ENCODING).map_or(Ok("identity"), HeaderValue::to_str);
+    let name = value.unwrap_or_default().trim().to_ascii_lowercase();
+    match Packing::named(&name) {
+        None if name != "identity" => Err(Problem::plain(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("the content encoding \"{name}\" is not supported"),
+        )
+        .with_hint("send identity, gzip or zstd")
+        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd"))),
+        packing => Ok(packing),
     }
 }
 
@@ -67,21 +58,14 @@ pub async fn read(body: Body, headers: &HeaderMap, options: &ServerOptions) -> R
 }
 
 /// Blocks; `limit`: bytes of the result.
-pub fn unpack(bytes: Vec<u8>, encoding: Encoding, limit: u64) -> Result<Vec<u8>, Problem> {
-    let mut unpacked = Vec::new();
-    let read = match encoding {
-        Encoding::Identity => return Ok(bytes),
-        Encoding::Gzip => {
-            flate2::read::MultiGzDecoder::new(bytes.as_slice()).take(limit + 1).read_to_end(&mut unpacked)
+pub fn unpack(bytes: Vec<u8>, packing: Option<Packing>, limit: u64) -> Result<Vec<u8>, Problem> {
+    let Some(packing) = packing else { return Ok(bytes) };
+    ingest::unpack(&bytes, packing, limit).map_err(|error| match error {
+        UnpackError::TooLarge { limit } => too_large(limit, "the unpacked body"),
+        UnpackError::Damaged(_) => {
+            Problem::plain(StatusCode::BAD_REQUEST, "the body cannot be unpacked by its content encoding")
         }
-        Encoding::Zstd => zstd::stream::read::Decoder::with_buffer(bytes.as_slice())
-            .and_then(|decoder| decoder.take(limit + 1).read_to_end(&mut unpacked)),
-    };
-    match read {
-        Err(_) => Err(Problem::plain(StatusCode::BAD_REQUEST, "the body cannot be unpacked by its content encoding")),
-        Ok(_) if unpacked.len() as u64 > limit => Err(too_large(limit, "the unpacked body")),
-        Ok(_) => Ok(unpacked),
-    }
+    })
 }
 
 fn too_large(limit: u64, what: &str) -> Problem {

@@ -324,6 +324,7 @@ fn pipeline_body(status: &PipelineStatus) -> Value {
         // Nobody looks at the source of one that is stopped.
         "backlog": (status.state != PipelineState::Stopped).then_some(status.backlog),
         "dead_letters": status.dead_letters,
+        "feed": status.feed,
         "results": status.results.iter().map(result_body).collect::<Vec<_>>(),
     })
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use manade_events::ingest::{Accepted, BodyKind, LineError, split};
+use manade_events::ingest::{Accepted, BodyKind, LineError, Packing, split};
 use manade_model::CsvOptions;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::app::App;
 use crate::backend::{IdempotencyKey, IngestError, IngestKeys, IngestRequest, IngestTicket};
-use crate::body::{self, Encoding};
+use crate::body;
 use crate::problem::Problem;
 use crate::respond::json as json_response;
 
@@ -43,14 +43,14 @@ pub async fn ingest(
     check_pipeline(&app, &pipeline)?;
     let (parts, body) = request.into_parts();
     let kind = body_kind(&parts.headers)?;
-    let encoding = Encoding::of(&parts.headers)?;
+    let packing = body::packing(&parts.headers)?;
     let key = idempotency_key(&parts.headers)?;
     let bytes = body::read(body, &parts.headers, &app.options).await?;
     let limit = app.options.max_unpacked;
-    let is_small = bytes.len() <= SMALL && encoding == Encoding::Identity;
+    let is_small = bytes.len() <= SMALL && packing.is_none();
     let (backend, name) = (Arc::clone(&app.backend), pipeline.clone());
     let queue = move || -> Result<IngestTicket, Problem> {
-        let mut request = prepare(bytes, encoding, limit, &kind, key)?;
+        let mut request = prepare(bytes, packing, limit, &kind, key)?;
         let identities = std::mem::take(&mut request.accepted.identities);
         let per_event = matches!(request.keys, IngestKeys::Events(_));
         backend.ingest(&name, request).map_err(|error| match error {
@@ -91,12 +91,12 @@ fn check_pipeline(app: &App, pipeline: &str) -> Result<(), Problem> {
 
 fn prepare(
     bytes: Vec<u8>,
-    encoding: Encoding,
+    packing: Option<Packing>,
     limit: u64,
     kind: &BodyKind,
     key: Option<String>,
 ) -> Result<IngestRequest, Problem> {
-    let bytes = body::unpack(bytes, encoding, limit)?;
+    let bytes = body::unpack(bytes, packing, limit)?;
     let is_lines = matches!(kind, BodyKind::Ndjson | BodyKind::Csv(_));
     if !is_lines && bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::plain(StatusCode::BAD_REQUEST, "the body is empty, which is not JSON")

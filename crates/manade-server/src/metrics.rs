@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use manade_pipeline::status::PipelineStatus;
+use manade_pipeline::status::{FeedStatus, PipelineStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -130,7 +130,9 @@ impl Collector for Pipelines {
             self.pipelines(&mut encoder, name, help, |status| Some(ConstCounter::new(value(status))))?;
         }
         let gauges: [Reading<PipelineStatus>; 2] = [
-            ("pipeline_backlog", "Bytes (file) or events (http) known and not processed yet", |status| status.backlog),
+            ("pipeline_backlog", "Bytes (file) or accepted events (others) known and not processed yet", |status| {
+                status.backlog
+            }),
             ("pipeline_dead_letters", "Dead letters kept now", |status| status.dead_letters),
         ];
         for (name, help, value) in gauges {
@@ -146,6 +148,7 @@ impl Collector for Pipelines {
             |status| status.newest.map(|micros| ConstGauge::new(micros as f64 / 1e6)),
         )?;
         self.states(&mut encoder)?;
+        self.feeds(&mut encoder)?;
         self.results(&mut encoder)
     }
 }
@@ -166,6 +169,26 @@ impl Pipelines {
             }
         }
         Ok(())
+    }
+
+    /// Of sources outside.
+    fn feeds(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        if self.0.iter().all(|status| status.feed.is_none()) {
+            return Ok(());
+        }
+        let counters: [Reading<FeedStatus>; 2] = [
+            ("feed_received", "Messages that came, each time that they came", |feed| feed.received),
+            ("feed_repeated", "Events that had been accepted before and were left out", |feed| feed.repeated),
+        ];
+        for (name, help, value) in counters {
+            self.pipelines(encoder, name, help, |status| status.feed.as_ref().map(|of| ConstCounter::new(value(of))))?;
+        }
+        self.pipelines(encoder, "feed_unacknowledged", "Messages that came and are not acknowledged yet", |status| {
+            status.feed.as_ref().map(|feed| ConstGauge::new(clamped(feed.unacknowledged)))
+        })?;
+        self.pipelines(encoder, "feed_ready", "Messages that wait at the source", |status| {
+            Some(ConstGauge::new(clamped(status.feed.as_ref()?.ready?)))
+        })
     }
 
     /// One for the state that a pipeline is in, zero for the others.

@@ -167,6 +167,9 @@ pub struct Check {
     /// Where an inferred schema may have been fixed [default: .manade in the platform's folder]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Reach every connection too, and the queues that pipelines read
+    #[arg(long)]
+    pub connect: bool,
 }
 
 #[derive(Debug, Args)]

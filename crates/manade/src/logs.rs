@@ -12,6 +12,7 @@ use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt as format};
@@ -55,7 +56,10 @@ pub fn start(options: &Log, screen: Option<Screen>) -> RateLimit {
         LogFormat::Text => Box::new(lines),
         LogFormat::Json => Box::new(lines.json().flatten_event(true)),
     };
-    Registry::default().with(lines).with(limit.clone()).with(level).init();
+    // What happens to a connection is told by who uses it, once.
+    let clients = if level < LevelFilter::DEBUG { LevelFilter::OFF } else { level };
+    let levels = Targets::new().with_default(level).with_target("lapin", clients);
+    Registry::default().with(lines).with(limit.clone()).with(levels).init();
     limit
 }
 

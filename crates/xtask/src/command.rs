@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
+use crate::tools::Tools;
 use crate::workspace::Workspace;
-use crate::{bench, crash, fuzz, generate, test, tidy};
+use crate::{bench, crash, fuzz, generate, services, test, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -30,6 +31,9 @@ usage: cargo xtask COMMAND
   crash [--runs N] [--seed N] [--power-cut] [--binary PATH]
                        kills a loaded `manade up` again and again and compares what it holds; --power-cut also takes away
                        what was not synced
+  services up|down|status [NAME ...]
+                       real servers to try things with, all or those that are named: rabbitmq. They are installed like what
+                       the suites need; each has its files in $MANADE_CACHE
   fuzz TARGET [--seconds N]
                        libFuzzer over events, platform files (platform) or query strings (query)";
 
@@ -53,6 +57,15 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
         ["crash", options @ ..] => {
             workspace.build()?;
             crash::run(&workspace, &crash_options(options)?, report::say)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["services", action @ ("up" | "down" | "status"), names @ ..] => {
+            let tools = Tools::new(true)?;
+            match *action {
+                "up" => services::up(&tools, names)?,
+                "down" => services::down(&tools, names)?,
+                _ => services::status(&tools, names)?,
+            }
             Ok(ExitCode::SUCCESS)
         }
         ["fuzz", target] => fuzz::run(&workspace, target, 600).map(|()| ExitCode::SUCCESS),

@@ -6,6 +6,7 @@
 //! - [`bench`]: what is promised of speed, beside other systems
 //! - [`tools`]: those programs, installed into a cache folder
 //! - [`crash`]: kills the program again and again; [`fuzz`]: gives it what nobody would
+//! - [`services`]: brokers and stores to try things with
 //! - [`report`]: what the developer sees; [`process`], [`server`], [`http`]: what it takes to run things
 
 mod bench;
@@ -18,6 +19,7 @@ mod process;
 mod random;
 mod report;
 mod server;
+mod services;
 mod suites;
 mod test;
 mod tidy;

@@ -6,6 +6,7 @@ mod crash;
 mod differential;
 mod failures;
 mod metrics;
+mod rabbitmq;
 mod schemathesis;
 
 use std::process::{Command, Stdio};
@@ -26,7 +27,7 @@ pub struct Suite {
 }
 
 /// In the order in which they run.
-pub const ALL: [Suite; 9] = [
+pub const ALL: [Suite; 10] = [
     failures::SUITE,
     differential::SUITE,
     schemathesis::SUITE,
@@ -34,6 +35,7 @@ pub const ALL: [Suite; 9] = [
     clients::PYTHON,
     clients::JAVASCRIPT,
     browser::SUITE,
+    rabbitmq::SUITE,
     crash::KILLS,
     crash::POWER_CUTS,
 ];

@@ -3,10 +3,13 @@
 mod cloud_event;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 use std::sync::Arc;
 
 use manade_model::{CsvOptions, FileFormat};
+
+pub use self::unpack::{Packing, UnpackError, unpack};
 
 use crate::decoder::{csv_cells, describe};
 use crate::framer::Framer;
@@ -78,7 +81,8 @@ pub fn split(body: &[u8], kind: &BodyKind) -> Result<Accepted, Vec<LineError>> {
 }
 
 impl Accepted {
-    fn lines(data: Vec<u8>, count: usize) -> Self {
+    /// An event a line.
+    pub fn lines(data: Vec<u8>, count: usize) -> Self {
         let format = AcceptedFormat::Ndjson;
         Self { data, format, count: count as u32, meta: None, ends: Vec::new(), header: None, identities: Vec::new() }
     }

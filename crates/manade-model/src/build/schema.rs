@@ -17,7 +17,7 @@ pub(super) struct Columns {
 }
 
 /// `None` where there is none, or where no column can be told.
-pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bool) -> Option<Columns> {
+pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_pushed: bool) -> Option<Columns> {
     let item = object.get("schema")?;
     let before = reading.errors();
     let mark = object.key_mark("schema").unwrap_or(item.mark);
@@ -25,7 +25,7 @@ pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bo
         Got::Columns(fields) => {
             let mut sound = Vec::new();
             for field in fields {
-                reserved(reading, &field.name, item.mark, is_http);
+                reserved(reading, &field.name, item.mark, is_pushed);
                 if map_keys(reading, &field.data_type, item.mark) {
                     sound.push(field.clone());
                 } else {
@@ -36,7 +36,7 @@ pub(super) fn schema(reading: &mut Reading<'_>, object: &Object<'_>, is_http: bo
         }
         Got::Map(items) => {
             for (name, mark, _) in items {
-                reserved(reading, name, *mark, is_http);
+                reserved(reading, name, *mark, is_pushed);
             }
             fields(reading, items)
         }
@@ -65,12 +65,18 @@ pub(super) fn time(
     if schema.is_some_and(|schema| schema.at(&whole).is_some()) {
         return checked_time(reading, whole, text, mark, schema);
     }
-    let Some(path) = split_path(text) else {
+    let path = path(reading, text, mark)?;
+    checked_time(reading, path, text, mark, schema)
+}
+
+/// A column, or a path within one.
+pub(super) fn path(reading: &mut Reading<'_>, text: &str, mark: Mark) -> Option<Vec<String>> {
+    let path = split_path(text);
+    if path.is_none() {
         let hint = "write a column, or a path like `meta.sent_at`";
         reading.error(mark, format!("`{text}` is not a column's path"), Some(hint.to_owned()));
-        return None;
-    };
-    checked_time(reading, path, text, mark, schema)
+    }
+    path
 }
 
 fn checked_time(
@@ -81,15 +87,7 @@ fn checked_time(
     schema: Option<&EventSchema>,
 ) -> Option<Vec<String>> {
     let Some(schema) = schema else { return Some(path) };
-    let Some(field) = schema.at(&path) else {
-        let known = paths(&schema.fields);
-        let hint = match crate::closest(text, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the columns are {}", listed(&schema.fields)),
-        };
-        reading.error(mark, format!("the event time `{text}` is not in the schema"), Some(hint));
-        return None;
-    };
+    let field = field(reading, schema, &path, "the event time", mark)?;
     if matches!(field.data_type, SparkType::Timestamp(_) | SparkType::TimestampNtz(_) | SparkType::Date(_)) {
         return Some(path);
     }
@@ -147,7 +145,28 @@ fn paths(fields: &[Field]) -> Vec<String> {
     all
 }
 
-fn split_path(text: &str) -> Option<Vec<String>> {
+/// The field at a path; `what` it is said to be.
+pub(super) fn field<'s>(
+    reading: &mut Reading<'_>,
+    schema: &'s EventSchema,
+    path: &[String],
+    what: &str,
+    mark: Mark,
+) -> Option<&'s Field> {
+    let field = schema.at(path);
+    if field.is_none() {
+        let (text, known) = (path.join("."), paths(&schema.fields));
+        let hint = match crate::closest(&text, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the columns are {}", listed(&schema.fields)),
+        };
+        reading.error(mark, format!("{what} `{text}` is not in the schema"), Some(hint));
+    }
+    field
+}
+
+/// `None` where it is not the path of a column.
+pub(super) fn split_path(text: &str) -> Option<Vec<String>> {
     let mut path = vec![String::new()];
     let mut is_quoted = false;
     for c in text.chars() {
@@ -160,13 +179,13 @@ fn split_path(text: &str) -> Option<Vec<String>> {
     (!is_quoted && path.iter().all(|name| !name.trim().is_empty())).then_some(path)
 }
 
-fn reserved(reading: &mut Reading<'_>, name: &str, mark: Mark, is_http: bool) {
+fn reserved(reading: &mut Reading<'_>, name: &str, mark: Mark, is_pushed: bool) {
     let lower = name.to_lowercase();
     if lower.starts_with("__") {
         let message = format!("the column `{name}` starts with `__`, which Manade keeps for itself");
         reading.error(mark, message, Some("rename the column".to_owned()));
-    } else if is_http && lower == "_meta" {
-        let message = "the column `_meta` is added to an http source's events".to_owned();
+    } else if is_pushed && lower == "_meta" {
+        let message = "the column `_meta` is added to the events of this source".to_owned();
         reading.error(mark, message, Some("leave it out of the schema: SQL can read it anyway".to_owned()));
     }
 }

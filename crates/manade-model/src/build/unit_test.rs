@@ -21,7 +21,7 @@ pub(super) fn tests(
     schema: Option<&EventSchema>,
     tables: Option<&[Table]>,
 ) -> Vec<PipelineTest> {
-    let is_http = spec.object("source").is_some_and(|source| source.has("http"));
+    let is_pushed = spec.object("source").and_then(super::source::pushed).is_some();
     let results = super::result_names(reading, spec);
     let objects: Vec<&Object<'_>> = super::objects(spec, "tests").collect();
     let mut tests: Vec<PipelineTest> = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn tests(
         let given = rows(object.list("given"));
         if let Some(schema) = schema {
             for row in &given {
-                columns(reading, row, schema, if is_http { Some("_meta") } else { None });
+                columns(reading, row, schema, if is_pushed { Some("_meta") } else { None });
             }
         }
         let (tables_given, table_columns) = table_rows(reading, object, tables);

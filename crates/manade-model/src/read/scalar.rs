@@ -25,6 +25,11 @@ impl<'a> Reading<'a> {
             Kind::Flag => self.flag(mark, scalar, owner),
             Kind::Count => self.count(mark, scalar, owner),
             Kind::Duration | Kind::Size | Kind::Bound => self.quantity(mark, scalar, kind, owner),
+            // Its text may be a secret.
+            Kind::Object(shape) if shape.name == "Secret" => {
+                self.error(mark, format!("{owner} stands in the file itself"), example(kind));
+                None
+            }
             Kind::Row | Kind::List(..) | Kind::Map(_) | Kind::Object(_) => {
                 let message = format!("{owner} expects {}, found {}", wanted(kind), shown(scalar));
                 self.error(mark, message, example(kind));

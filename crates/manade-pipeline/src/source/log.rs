@@ -48,6 +48,8 @@ struct Joined {
     first: LoggedEntry,
     events: Vec<u8>,
     count: u64,
+    /// What is known of each event beside its text, of entries that are lines; `None` where nothing is known of any.
+    meta: Option<Vec<Option<String>>>,
     /// When the last of them was accepted: without a time of their own, that is how new the events are.
     accepted_at: i64,
 }
@@ -84,9 +86,9 @@ impl LogReader {
     }
 
     fn chunk(&self, joined: Joined, mark: Mark, backlog: u64) -> SourceChunk {
-        let Joined { first, events, count, accepted_at } = joined;
+        let Joined { first, events, count, meta, accepted_at } = joined;
         let format = format_of(first.format);
-        let (mut bad, mut ends, mut header, mut meta) = (Vec::new(), Vec::new(), None, None);
+        let (mut bad, mut ends, mut header) = (Vec::new(), Vec::new(), None);
         if format == RecordFormat::Csv {
             let names: Vec<String> =
                 first.meta.as_ref().and_then(|m| serde_json::from_slice(m).ok()).unwrap_or_default();
@@ -95,8 +97,6 @@ impl LogReader {
             let cut = Framer::resume(&csv(), self.max_event, state).cut(&events, true);
             bad = bad_inputs(&cut);
             ends = cut.ends;
-        } else {
-            meta = first.meta.as_ref().map(|meta| meta_lines(meta));
         }
         let chunk = Chunk { data: events.into(), ends, arrival: accepted_at, header, meta };
         let after = Some(Position(first.first_event + count));
@@ -109,10 +109,37 @@ pub fn csv() -> FileFormat {
     FileFormat::Csv(CsvOptions { delimiter: b',', quote: b'"', header: true })
 }
 
-/// A JSON object or an empty line a record.
-fn meta_lines(meta: &[u8]) -> Vec<Option<String>> {
+/// A JSON object or an empty line an event.
+fn meta_of(entry: &LoggedEntry) -> Option<Vec<Option<String>>> {
+    let meta = entry.meta.as_ref().filter(|_| entry.format == LINES)?;
     let text = String::from_utf8_lossy(meta);
-    text.lines().map(|line| (!line.is_empty()).then(|| line.to_owned())).collect()
+    let mut lines: Vec<_> = text.lines().map(|line| (!line.is_empty()).then(|| line.to_owned())).collect();
+    lines.resize(entry.count as usize, None);
+    Some(lines)
+}
+
+impl Joined {
+    fn new(first: LoggedEntry) -> Self {
+        let (events, count, accepted_at) = (first.events.to_vec(), u64::from(first.count), first.accepted_at);
+        let meta = meta_of(&first);
+        Self { first, events, count, meta, accepted_at }
+    }
+
+    fn add(&mut self, entry: &LoggedEntry) {
+        // A body's last line may have no end.
+        if !self.events.is_empty() && !self.events.ends_with(b"\n") {
+            self.events.push(b'\n');
+        }
+        self.events.extend_from_slice(&entry.events);
+        let meta = meta_of(entry);
+        if self.meta.is_some() || meta.is_some() {
+            let known = self.meta.get_or_insert_default();
+            known.resize(self.count as usize, None);
+            known.extend(meta.unwrap_or_default());
+        }
+        self.count += u64::from(entry.count);
+        self.accepted_at = self.accepted_at.max(entry.accepted_at);
+    }
 }
 
 impl Cursor {
@@ -129,24 +156,16 @@ impl Cursor {
     /// that cannot be read is given first.
     fn join(&mut self, end: u64, bytes: usize) -> Result<Option<Joined>, ReadSourceError> {
         let Some(first) = self.next(end)? else { return Ok(None) };
-        let (events, count, accepted_at) = (first.events.to_vec(), u64::from(first.count), first.accepted_at);
-        let mut joined = Joined { first, events, count, accepted_at };
+        let mut joined = Joined::new(first);
         while joined.events.len() < bytes {
             let Ok(Some(entry)) = self.next(end) else { break };
             let follows = entry.first_event == joined.first.first_event + joined.count;
             let alike = entry.format == joined.first.format && entry.format == LINES;
-            let plain = entry.meta.is_none() && joined.first.meta.is_none();
-            if !(follows && alike && plain) {
+            if !(follows && alike) {
                 self.held = Some(entry);
                 break;
             }
-            // A body's last line may have no end.
-            if !joined.events.is_empty() && !joined.events.ends_with(b"\n") {
-                joined.events.push(b'\n');
-            }
-            joined.events.extend_from_slice(&entry.events);
-            joined.count += u64::from(entry.count);
-            joined.accepted_at = joined.accepted_at.max(entry.accepted_at);
+            joined.add(&entry);
         }
         Ok(Some(joined))
     }

@@ -21,6 +21,13 @@ pub fn schemas() -> Map<String, Value> {
         ("rows", counter()),
         ("watermark", moment()),
     ]);
+    let feed = object(&[
+        ("trouble", text()),
+        ("received", counter()),
+        ("repeated", counter()),
+        ("unacknowledged", counter()),
+        ("ready", json!({ "type": ["integer", "null"] })),
+    ]);
     let pipeline = object(&[
         ("name", json!({ "type": "string" })),
         ("state", json!({ "type": "string", "enum": ["running", "finished", "waiting", "failed", "stopped"] })),
@@ -34,6 +41,7 @@ pub fn schemas() -> Map<String, Value> {
         ("newest", moment()),
         ("backlog", json!({ "type": ["integer", "null"] })),
         ("dead_letters", counter()),
+        ("feed", json!({ "anyOf": [{ "$ref": "#/components/schemas/feed" }, { "type": "null" }] })),
         ("results", json!({ "type": "array", "items": { "$ref": "#/components/schemas/result" } })),
     ]);
     let letter = object(&[
@@ -46,7 +54,19 @@ pub fn schemas() -> Map<String, Value> {
         ("length", counter()),
         ("preview", json!({ "type": "string" })),
     ]);
-    let filter = json!({
+    Map::from_iter([
+        ("problem".to_owned(), problem()),
+        ("result".to_owned(), result),
+        ("feed".to_owned(), feed),
+        ("pipeline".to_owned(), pipeline),
+        ("dead_letter".to_owned(), letter),
+        ("dead_letter_filter".to_owned(), letter_filter()),
+        ("collection".to_owned(), collection()),
+    ])
+}
+
+fn letter_filter() -> Value {
+    json!({
         "type": "object",
         "description": "Which dead letters; all members must match, `{}` means all.",
         "additionalProperties": false,
@@ -60,15 +80,7 @@ pub fn schemas() -> Map<String, Value> {
             "reason": { "type": ["string", "null"], "description": "Reasons that contain this text." },
             "result": { "type": ["string", "null"] },
         },
-    });
-    Map::from_iter([
-        ("problem".to_owned(), problem()),
-        ("result".to_owned(), result),
-        ("pipeline".to_owned(), pipeline),
-        ("dead_letter".to_owned(), letter),
-        ("dead_letter_filter".to_owned(), filter),
-        ("collection".to_owned(), collection()),
-    ])
+    })
 }
 
 /// `/ingest/{pipeline}`: path, item, event schema.

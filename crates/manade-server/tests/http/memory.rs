@@ -225,6 +225,7 @@ impl Backend for Platform {
             backlog: 7,
             results: if name == "flights" { vec![result] } else { Vec::new() },
             dead_letters: 3,
+            feed: None,
         })
     }
 

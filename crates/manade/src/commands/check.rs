@@ -28,6 +28,13 @@ pub fn run(args: &Check) -> Result<Outcome, Failure> {
     let mut out: String = checked.plans.iter().map(describe).collect();
     let results = checked.plans.iter().map(|plan| plan.results.len() as u64).sum();
     let tests = checked.plans.iter().map(|plan| plan.pipeline.tests.len() as u64).sum();
+    if args.connect {
+        let (findings, reached) = manade_run::connect(&checked)?;
+        if report_findings(&findings)? == Outcome::Failed {
+            return Ok(Outcome::Failed);
+        }
+        out.extend(reached.iter().map(|name| format!("connection {name}: reached\n")));
+    }
     let pipelines = counted(checked.plans.len() as u64, "pipeline");
     let _ = writeln!(out, "ok: {pipelines}, {}, {}", counted(results, "result"), counted(tests, "test"));
     say(&out)?;
@@ -45,6 +52,7 @@ fn describe(plan: &Plan) -> String {
         Source::File(file) if file.follow => format!("file {}, followed as it grows", file.path.display()),
         Source::File(file) => format!("file {}", file.path.display()),
         Source::Http(_) => format!("http: POST /ingest/{}", plan.pipeline.name),
+        Source::RabbitMq(queue) => format!("rabbitmq: queue {} at {}", queue.queue, queue.broker.url),
     };
     let _ = writeln!(out, "  source: {source}");
     let time = match &plan.pipeline.events.time {

@@ -41,6 +41,9 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
     let result_counters = ["rows", "selected", "written", "late", "failed"];
     let mut of_results =
         Table::new(&["RESULT", "PIPELINE", "ROWS", "SELECTED", "WRITTEN", "LATE", "FAILED", "WATERMARK"]);
+    let feed_counters = ["received", "repeated", "unacknowledged", "ready"];
+    let mut of_feeds = Table::new(&["FEED OF", "RECEIVED", "REPEATED", "UNACKNOWLEDGED", "READY"]);
+    let mut has_feeds = false;
     let mut reasons = String::new();
     for pipeline in pipelines {
         let name = word(pipeline, "name");
@@ -51,6 +54,11 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
         if let Some(reason) = pipeline["reason"].as_str() {
             let _ = writeln!(reasons, "{name} is {}: {reason}", word(pipeline, "state"));
         }
+        if let Some(feed) = pipeline.get("feed").filter(|feed| feed.is_object()) {
+            has_feeds = true;
+            let counted = feed_counters.map(|counter| number(&feed[counter]));
+            of_feeds.push([vec![Cell::text(name)], counted.to_vec()].concat());
+        }
         for result in pipeline["results"].as_array().into_iter().flatten() {
             let mut row = vec![Cell::text(word(result, "name")), Cell::text(name)];
             row.extend(result_counters.map(|counter| Cell::number(&result[counter])));
@@ -58,7 +66,8 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
             of_results.push(row);
         }
     }
-    format!("{}\n{}{reasons}", of_pipelines.render(width), of_results.render(width))
+    let feeds = if has_feeds { of_feeds.render(width) + "\n" } else { String::new() };
+    format!("{}\n{feeds}{}{reasons}", of_pipelines.render(width), of_results.render(width))
 }
 
 /// What is not known is a dash.

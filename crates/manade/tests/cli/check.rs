@@ -296,3 +296,37 @@ fn a_platform_that_is_not_there_is_an_error() {
 fn a_folder_without_yaml_is_an_error() {
     assert_snapshot!(Place::empty().run(&["check"]));
 }
+
+/// A platform with a queue of a broker at `url`; `password` is a reference.
+fn with_queue(url: &str, password: &str) -> Place {
+    let place = Place::empty();
+    let text = format!(
+        "apiVersion: manade.dev/v1alpha1\nkind: Connection\nmetadata: {{ name: broker }}\nspec:\n  rabbitmq:\n    \
+         url: {url}\n    password: {password}\n---\napiVersion: manade.dev/v1alpha1\nkind: Pipeline\n\
+         metadata: {{ name: p }}\nspec:\n  source: {{ rabbitmq: {{ connection: broker, queue: q }} }}\n  \
+         events: {{ schema: {{ id: bigint }} }}\n  results: [{{ name: r, sql: SELECT id FROM events }}]\n"
+    );
+    place.write("p.yaml", &text);
+    place
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_an_error_of_the_file() {
+    assert_snapshot!(with_queue("amqp://u@127.0.0.1", "{ env: MANADE_TEST_NOT_SET }").run(&["check", "."]));
+    assert_snapshot!(with_queue("amqp://u@127.0.0.1", "{ file: not-there }").run(&["check", "."]));
+}
+
+#[test]
+fn a_broker_that_cannot_be_reached_says_why() {
+    // Nobody listens on port 1.
+    let place = with_queue("amqp://u@127.0.0.1:1", "{ file: password }");
+    place.write("password", "hunter2\n");
+    assert_snapshot!(place.run(&["check", "."]));
+    let refused = place.run(&["check", ".", "--connect"]);
+    assert!(refused.contains("p.yaml:3:19: error: amqp://127.0.0.1:1 refuses connections"), "{refused}");
+    let place = with_queue("amqps://u@no-such-host.invalid", "{ file: password }");
+    place.write("password", "hunter2\n");
+    let unknown = place.run(&["check", ".", "--connect"]);
+    assert!(unknown.contains("p.yaml:3:19: error: the name no-such-host.invalid cannot be resolved"), "{unknown}");
+    assert!(!(refused + &unknown).contains("hunter2"));
+}

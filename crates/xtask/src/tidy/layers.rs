@@ -40,9 +40,15 @@ const LAYERS: &[Layer] = &[
         uses: &["manade-model", "manade-events", "manade-store", "manade-functions", "manade-sql"],
         bans: &[RUNTIME, HTTP, KUBERNETES, BINARY],
     },
+    // Its clients need a runtime, which does not show.
+    Layer {
+        name: "manade-connectors",
+        uses: &["manade-model", "manade-events", "manade-store", "manade-pipeline"],
+        bans: &[HTTP, SQL, KUBERNETES, BINARY],
+    },
     Layer {
         name: "manade-run",
-        uses: &["manade-model", "manade-events", "manade-store", "manade-sql", "manade-pipeline"],
+        uses: &["manade-model", "manade-events", "manade-store", "manade-sql", "manade-pipeline", "manade-connectors"],
         bans: &[RUNTIME, HTTP, KUBERNETES, BINARY],
     },
     Layer {

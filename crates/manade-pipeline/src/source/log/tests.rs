@@ -96,3 +96,33 @@ fn an_entry_that_cannot_be_read_is_not_passed_over() {
     flip();
     assert!(matches!(reader.next(1 << 20).unwrap(), Next::Chunk(chunk) if chunk.after == Some(Position(6))));
 }
+
+/// What is known of an event beside its text stays with it, whatever it is joined to.
+#[test]
+fn events_that_are_joined_keep_their_meta() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = EventLog::open(folder.path(), EventBounds::default()).unwrap();
+    let bodies: [(&str, u32, Option<&str>); 5] = [
+        ("{\"n\":0}\n", 1, None),
+        ("{\"n\":1}\n{\"n\":2}", 2, Some("{\"m\":1}\n")),
+        ("\n\n{\"n\":3}\n", 1, None),
+        ("{\"n\":4}\n", 1, Some("{\"m\":4}")),
+        ("{\"n\":5}\n{\"n\":6}\n", 2, Some("\n{\"m\":6}")),
+    ];
+    let entries = bodies.map(|(events, count, meta)| Entry {
+        events: events.as_bytes().to_vec(),
+        format: LINES,
+        count,
+        meta: meta.map(|meta| meta.as_bytes().to_vec()),
+        key: None,
+        accepted_at: 1,
+    });
+    drop(log.append(entries.to_vec()).unwrap());
+    assert_eq!(log.wait_for(6, Duration::from_mins(1)), 7);
+    let mut reader = LogReader::new(log, Position(0), 1 << 20);
+    let Next::Chunk(chunk) = reader.next(1 << 20).unwrap() else { panic!("events are there") };
+    assert_eq!(chunk.after, Some(Position(7)));
+    let meta = chunk.chunk.meta.unwrap();
+    let known: Vec<&str> = meta.iter().map(|meta| meta.as_deref().unwrap_or("-")).collect();
+    assert_eq!(known, ["-", "{\"m\":1}", "-", "-", "{\"m\":4}", "-", "{\"m\":6}"]);
+}

@@ -197,6 +197,7 @@ fn start_failure(error: StartError) -> Result<Outcome, Failure> {
             Err::<Outcome, _>(source).context(format!("cannot start the pipeline {pipeline}"))
         }
         StartError::Data(error) => Err(offline_failure(error)),
+        error @ StartError::Connectors(_) => Err::<Outcome, _>(error).context("cannot start the platform"),
     }
 }
 

@@ -18,6 +18,7 @@ fn pipeline(state: PipelineState, read: u64) -> PipelineStatus {
         backlog: 3 << 20,
         results: vec![ResultStatus { name: "hourly".to_owned(), counters, rows: 1_200, watermark: None }],
         dead_letters: 1,
+        feed: None,
     }
 }
 

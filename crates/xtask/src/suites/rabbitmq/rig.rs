@@ -1,0 +1,369 @@
+//! A broker, `manade up` over it, and clients of both.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{PATIENCE, certificates};
+use crate::http;
+use crate::process;
+use crate::server::{Server, free_port};
+use crate::services::{self, Place, RABBITMQ, Running};
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+pub const USER: &str = "tester";
+pub const PASSWORD: &str = "hunter2-is-secret";
+
+pub struct Rig {
+    program: PathBuf,
+    scripts: PathBuf,
+    python: PathBuf,
+    folder: PathBuf,
+    place: Place,
+    broker: Option<Running>,
+    tls_port: u16,
+    /// How `manade` is told to reach the broker: lines below `rabbitmq:`.
+    connection: String,
+    server: Option<Server>,
+    /// What tells messages apart, from the next start on.
+    pub id: &'static str,
+    /// The queue is created where there is none, from the next start on.
+    pub declares: bool,
+    /// No file may become longer than so many KiB, from the next start on.
+    pub file_limit: Option<u32>,
+    /// Counts the cases: each has a queue and a data folder of its own.
+    case: u32,
+}
+
+/// A publisher at work.
+pub struct Publisher(Child);
+
+impl Rig {
+    pub fn new(workspace: &Workspace, tools: &Tools) -> Result<Self> {
+        let folder = workspace.scratch("rabbitmq")?;
+        let (port, tls_port) = (free_port()?, free_port()?);
+        let keys = folder.join("keys");
+        certificates::make(&keys)?;
+        let keys = keys.display();
+        let settings = format!(
+            "listeners.ssl.1 = 127.0.0.1:{tls_port}\nssl_options.cacertfile = {keys}/ca.pem\n\
+             ssl_options.certfile = {keys}/server.pem\nssl_options.keyfile = {keys}/server.key\n\
+             ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
+        );
+        let place = Place { folder: folder.join("broker"), port, settings };
+        let mut rig = Self {
+            program: workspace.manade(),
+            scripts: workspace.root.join("tests/rabbitmq"),
+            python: tools.pip_program("pika", "python"),
+            folder,
+            place,
+            broker: None,
+            tls_port,
+            connection: String::new(),
+            server: None,
+            id: "message-id",
+            declares: true,
+            file_limit: None,
+            case: 0,
+        };
+        rig.start_broker()?;
+        rig.control(&["add_user", USER, PASSWORD])?;
+        rig.control(&["set_permissions", USER, ".*", ".*", ".*"])?;
+        Ok(rig)
+    }
+
+    /// Before each case.
+    pub fn begin(&mut self) -> Result<()> {
+        self.server = None;
+        self.case += 1;
+        (self.id, self.declares, self.file_limit) = ("message-id", true, None);
+        self.broker_seen_at(self.place.port);
+        if self.broker.is_none() {
+            self.start_broker()?;
+        }
+        let folder = self.case_folder();
+        fs::create_dir_all(&folder)?;
+        fs::write(self.password_file(), PASSWORD)?;
+        for name in ["ca.pem", "stranger.pem", "client.pem", "client.key", "server.key"] {
+            fs::copy(self.folder.join("keys").join(name), folder.join(name))?;
+        }
+        Ok(())
+    }
+
+    pub fn queue(&self) -> String {
+        format!("events-{}", self.case)
+    }
+
+    pub fn password_file(&self) -> PathBuf {
+        self.case_folder().join("password")
+    }
+
+    fn case_folder(&self) -> PathBuf {
+        self.folder.join(format!("case-{}", self.case))
+    }
+
+    pub fn broker_port(&self) -> u16 {
+        self.place.port
+    }
+
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+
+    /// The port that stands in the platform's file from the next start on.
+    pub fn broker_seen_at(&mut self, port: u16) {
+        self.connection = format!("url: amqp://{USER}@127.0.0.1:{port}/%2f\n    password: {{ file: password }}\n");
+    }
+
+    /// The broker is reached over TLS from the next start on, with a certificate of ours.
+    pub fn with_tls(&mut self) {
+        self.connection = format!(
+            "url: amqps://{USER}@127.0.0.1:{}/%2f\n    password: {{ file: password }}\n    \
+             tls: {{ ca: {{ file: ca.pem }}, cert: {{ file: client.pem }}, key: {{ file: client.key }} }}\n",
+            self.tls_port
+        );
+    }
+
+    /// A file beside the platform's.
+    pub fn read(&self, name: &str) -> Result<String> {
+        Ok(fs::read_to_string(self.case_folder().join(name))?)
+    }
+
+    /// What `manade check --connect` says of a connection and a queue that is not to be declared.
+    pub fn check_connect(&self, connection: &str, queue: &str) -> Result<String> {
+        let folder = self.case_folder();
+        let source = format!("rabbitmq: {{ connection: broker, queue: {queue} }}");
+        let text = platform(connection, &source);
+        let file = folder.join("check.yaml");
+        fs::write(&file, text)?;
+        let output =
+            Command::new(&self.program).arg("check").arg(&file).arg("--connect").stdin(Stdio::null()).output()?;
+        Ok([output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat())
+    }
+
+    /// `manade up`, over what is there.
+    pub fn start(&mut self) -> Result<()> {
+        let folder = self.case_folder();
+        let (queue, id) = (self.queue(), self.id);
+        let declare = if self.declares { "declare: {}, " } else { "" };
+        let source = format!("rabbitmq: {{ connection: broker, queue: {queue}, prefetch: 500, {declare}id: {id} }}");
+        fs::write(folder.join("platform.yaml"), platform(&self.connection, &source))?;
+        let mut command = self.program();
+        command.arg("up").arg(folder.join("platform.yaml")).arg("--data").arg(folder.join("data")).stdin(Stdio::null());
+        let mut server = Server::spawn(command, folder.join("log"))?;
+        // It is ready only once the broker is.
+        let begun = Instant::now();
+        while !http::get(server.port, "/health/live", "*/*").is_ok_and(|response| response.status == 200) {
+            server.check()?;
+            ensure!(begun.elapsed() < PATIENCE, "manade up does not answer\n{}", server.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// Writing beyond the limit is an error, as on a full disk, and not the end.
+    fn program(&self) -> Command {
+        let Some(kilobytes) = self.file_limit else { return Command::new(&self.program) };
+        let mut command = Command::new("bash");
+        let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limited).arg(&self.program);
+        command
+    }
+
+    /// As `kill -9` does.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    pub fn start_broker(&mut self) -> Result<()> {
+        self.broker = Some(services::start(&RABBITMQ, &self.place)?);
+        Ok(())
+    }
+
+    pub fn kill_broker(&mut self) -> Result<()> {
+        self.broker.take().context("the broker runs")?.kill()
+    }
+
+    pub fn freeze_broker(&self) -> Result<()> {
+        self.broker.as_ref().context("the broker runs")?.freeze()
+    }
+
+    pub fn thaw_broker(&self) -> Result<()> {
+        self.broker.as_ref().context("the broker runs")?.thaw()
+    }
+
+    pub fn delete_queue(&self) -> Result<()> {
+        self.control(&["delete_queue", &self.queue()]).map(|_| ())
+    }
+
+    /// Messages in the queue, acknowledged ones left out.
+    pub fn messages(&self) -> Result<u64> {
+        let queues = self.control(&["list_queues", "name", "messages"])?;
+        let line = queues.lines().find_map(|line| line.strip_prefix(&format!("{}\t", self.queue())));
+        line.and_then(|messages| messages.trim().parse().ok()).context("the queue is not there")
+    }
+
+    pub fn control(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
+        command.env("HOME", &self.place.folder).args(["-q", "-n", &format!("manade-{}@localhost", self.place.port)]);
+        process::output_of(command.args(arguments).stdin(Stdio::null()), PATIENCE)
+    }
+
+    /// Runs one of the scripts to its end.
+    pub fn python(&self, script: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = self.script(script);
+        process::output_of(command.args(arguments).stdin(Stdio::null()), PATIENCE).map(|_| ())
+    }
+
+    /// Publishes events with these numbers while other things happen.
+    pub fn publish(&self, first: u64, last: u64) -> Result<Publisher> {
+        let log = File::create(self.case_folder().join("publisher"))?;
+        let mut command = self.script("publish.py");
+        command.args([first.to_string(), last.to_string()]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Publisher(command.spawn()?))
+    }
+
+    fn script(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        let url = format!("amqp://{USER}:{PASSWORD}@127.0.0.1:{}/%2f", self.place.port);
+        command.arg(self.scripts.join(name)).args([url, self.queue()]).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// What `manade up` has said since it was started last.
+    pub fn log(&self) -> String {
+        self.server.as_ref().map(Server::log).unwrap_or_default()
+    }
+
+    pub fn status(&self) -> Result<Value> {
+        self.get("/api/v1/pipelines/events")
+    }
+
+    fn get(&self, path: &str) -> Result<Value> {
+        let server = self.server.as_ref().context("manade runs")?;
+        let response = http::get(server.port, path, "application/json")?;
+        ensure!(response.status == 200, "{path} answers {}: {}", response.status, response.body);
+        Ok(serde_json::from_str(&response.body)?)
+    }
+
+    /// Rows of a collection, values with commas between, null as nothing.
+    pub fn rows(&self, query: &str) -> Result<Vec<String>> {
+        let rows = self.get(&format!("/data/{query}"))?;
+        let text = |value: &Value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let row = |row: &Value| {
+            row.as_object().map(|row| row.values().map(text).collect::<Vec<_>>().join(",")).unwrap_or_default()
+        };
+        Ok(rows.as_array().context("rows are an array")?.iter().map(row).collect())
+    }
+
+    /// Events that are counted.
+    pub fn events(&self) -> Result<u64> {
+        Ok(self.rows("total?select=events")?.first().and_then(|events| events.parse().ok()).unwrap_or(0))
+    }
+
+    /// Every event from 1 to `last` once, none waiting anywhere.
+    pub fn expect_each(&mut self, last: u64) -> Result<()> {
+        let all = |rig: &mut Self| Ok(rig.rows("total?select=ids")? == [last.to_string()] && rig.messages()? == 0);
+        self.wait_for("all events", all)?;
+        let doubled = self.rows("each?n=gt.1&limit=5")?;
+        ensure!(doubled.is_empty(), "doubled: {doubled:?}");
+        let total = self.rows("total?select=events,ids")?;
+        ensure!(total == [format!("{last},{last}")], "events and ids: {total:?}");
+        self.expect_no_secrets(&[PASSWORD])
+    }
+
+    /// These texts are in nothing that Manade shows or keeps.
+    pub fn expect_no_secrets(&self, secrets: &[&str]) -> Result<()> {
+        let server = self.server.as_ref().context("manade runs")?;
+        let mut shown = vec![("the log".to_owned(), server.log().into_bytes())];
+        for path in ["/api/v1/pipelines", "/api/v1/pipelines/events", "/metrics", "/health/ready", "/data"] {
+            shown.push((path.to_owned(), http::get(server.port, path, "*/*")?.body.into_bytes()));
+        }
+        shown.push(("its arguments".to_owned(), fs::read(format!("/proc/{}/cmdline", server.id()))?));
+        let mut folders = vec![self.case_folder().join("data")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    // One that has been dropped meanwhile holds nothing.
+                    shown.push((path.display().to_string(), fs::read(&path).unwrap_or_default()));
+                }
+            }
+        }
+        for (what, bytes) in &shown {
+            for secret in secrets {
+                let is_in = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                ensure!(!is_in, "a secret is in {what}");
+            }
+        }
+        Ok(())
+    }
+
+    pub fn wait_for(&mut self, what: &str, mut is_there: impl FnMut(&mut Self) -> Result<bool>) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let found = is_there(self);
+            if matches!(found, Ok(true)) {
+                return Ok(());
+            }
+            if begun.elapsed() > PATIENCE {
+                let status = self.status().map(|status| status.to_string()).unwrap_or_default();
+                match found {
+                    Err(error) => return Err(error.context(format!("waited for {what}"))),
+                    Ok(_) => bail!("waited for {what} in vain; {status}"),
+                }
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The file of a pipeline that counts events by their number.
+fn platform(connection: &str, source: &str) -> String {
+    format!(
+        "apiVersion: manade.dev/v1alpha1\nkind: Connection\nmetadata: {{ name: broker }}\nspec:\n  rabbitmq:\n    \
+         {connection}---\napiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: {{ name: events }}\nspec:\n  source:\n    \
+         {source}\n  events: {{ schema: {{ id: bigint, text: string }} }}\n  results:\n    \
+         - {{ name: each, sql: 'SELECT id, count(*) AS n FROM events GROUP BY id' }}\n    \
+         - {{ name: total, sql: 'SELECT count(*) AS events, count(DISTINCT id) AS ids FROM events' }}\n    \
+         - name: meta\n      sql: >-\n        SELECT _meta['message_id'] AS message_id, _meta['header.tenant'] AS tenant,\n        \
+         _meta['header.attempt'] AS attempt, _meta['header.list'] AS list, _meta['timestamp'] AS at,\n        \
+         _meta['type'] AS kind, _meta['routing_key'] AS routing_key FROM events\n"
+    )
+}
+
+impl Publisher {
+    /// Until it has published all.
+    pub fn wait(mut self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                ensure!(status.success(), "the publisher ended with {status}");
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE * 3, "the publisher does not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // Fails where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
