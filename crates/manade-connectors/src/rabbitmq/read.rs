@@ -35,6 +35,8 @@ const RETRY: Duration = Duration::from_millis(500);
 const COUNT: Duration = Duration::from_secs(5);
 /// A connection that lasted this long was a good one.
 const GOOD: Duration = Duration::from_secs(30);
+/// A quorum queue without a leader may never answer.
+const SET_UP: Duration = Duration::from_secs(20);
 const CLOSE: Duration = Duration::from_secs(2);
 
 /// Until it is stopped, or the log is closed.
@@ -93,9 +95,9 @@ impl Session<'_> {
         ended
     }
 
-    async fn consume(&mut self, connection: &Connection) -> Result<(), ConnectError> {
-        let broker = &self.source.broker;
-        let failed = |e: lapin::Error| describe(&e, broker);
+    /// A channel, and what comes over it.
+    async fn set_up(&self, connection: &Connection) -> Result<(Channel, Consumer), ConnectError> {
+        let failed = |e: lapin::Error| describe(&e, &self.source.broker);
         let channel = connection.create_channel().await.map_err(failed)?;
         match self.source.declare {
             Some(queue_type) => declare(&channel, &self.source.queue, queue_type).await.map_err(failed)?,
@@ -105,7 +107,18 @@ impl Session<'_> {
         let options = BasicConsumeOptions::default();
         let consumer =
             channel.basic_consume(self.source.queue.as_str().into(), "".into(), options, FieldTable::default());
-        let mut consumer = consumer.await.map_err(failed)?;
+        let consumer = consumer.await.map_err(failed)?;
+        Ok((channel, consumer))
+    }
+
+    async fn consume(&mut self, connection: &Connection) -> Result<(), ConnectError> {
+        let broker = &self.source.broker;
+        let failed = |e: lapin::Error| describe(&e, broker);
+        let set_up = timeout(SET_UP, self.set_up(connection)).await;
+        let (channel, mut consumer) = set_up.unwrap_or_else(|_| {
+            let (queue, seconds) = (&self.source.queue, SET_UP.as_secs());
+            Err(ConnectError::new(format!("{} did not answer for the queue {queue} within {seconds} s", broker.url)))
+        })?;
         let mut counting = interval(COUNT);
         counting.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.state.waits_for(None);

@@ -12,13 +12,15 @@ use serde_json::Value;
 use super::{PATIENCE, certificates};
 use crate::http;
 use crate::process;
-use crate::server::{Server, free_port};
+use crate::server::{Server, lasting_port};
 use crate::services::{self, Place, RABBITMQ, Running};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 pub const USER: &str = "tester";
 pub const PASSWORD: &str = "hunter2-is-secret";
+
+const QUORUM: &str = "declare: { type: quorum }, ";
 
 pub struct Rig {
     program: PathBuf,
@@ -33,8 +35,8 @@ pub struct Rig {
     server: Option<Server>,
     /// What tells messages apart, from the next start on.
     pub id: &'static str,
-    /// The queue is created where there is none, from the next start on.
-    pub declares: bool,
+    /// How the queue is created where there is none, from the next start on.
+    pub declare: &'static str,
     /// No file may become longer than so many KiB, from the next start on.
     pub file_limit: Option<u32>,
     /// Counts the cases: each has a queue and a data folder of its own.
@@ -47,7 +49,8 @@ pub struct Publisher(Child);
 impl Rig {
     pub fn new(workspace: &Workspace, tools: &Tools) -> Result<Self> {
         let folder = workspace.scratch("rabbitmq")?;
-        let (port, tls_port) = (free_port()?, free_port()?);
+        let port = lasting_port()?;
+        let tls_port = port + 1;
         let keys = folder.join("keys");
         certificates::make(&keys)?;
         let keys = keys.display();
@@ -68,7 +71,7 @@ impl Rig {
             connection: String::new(),
             server: None,
             id: "message-id",
-            declares: true,
+            declare: QUORUM,
             file_limit: None,
             case: 0,
         };
@@ -82,7 +85,7 @@ impl Rig {
     pub fn begin(&mut self) -> Result<()> {
         self.server = None;
         self.case += 1;
-        (self.id, self.declares, self.file_limit) = ("message-id", true, None);
+        (self.id, self.declare, self.file_limit) = ("message-id", QUORUM, None);
         self.broker_seen_at(self.place.port);
         if self.broker.is_none() {
             self.start_broker()?;
@@ -150,8 +153,7 @@ impl Rig {
     /// `manade up`, over what is there.
     pub fn start(&mut self) -> Result<()> {
         let folder = self.case_folder();
-        let (queue, id) = (self.queue(), self.id);
-        let declare = if self.declares { "declare: {}, " } else { "" };
+        let (queue, id, declare) = (self.queue(), self.id, self.declare);
         let source = format!("rabbitmq: {{ connection: broker, queue: {queue}, prefetch: 500, {declare}id: {id} }}");
         fs::write(folder.join("platform.yaml"), platform(&self.connection, &source))?;
         let mut command = self.program();
@@ -166,6 +168,12 @@ impl Rig {
         }
         self.server = Some(server);
         Ok(())
+    }
+
+    /// And waits until the queue is there and is read.
+    pub fn start_reading(&mut self) -> Result<()> {
+        self.start()?;
+        self.wait_for("reading", |rig| Ok(rig.status()?["feed"]["ready"].is_u64()))
     }
 
     /// Writing beyond the limit is an error, as on a full disk, and not the end.
