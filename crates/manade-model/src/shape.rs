@@ -71,6 +71,8 @@ pub(crate) enum Kind {
 }
 
 pub(crate) const API_VERSION: &str = "manade.dev/v1alpha1";
+const VERSION: Key =
+    Key::new("apiVersion", Kind::Choice(&[(API_VERSION, "")]), "The version of this format.").required();
 
 /// What a document can be: its `kind`, and its shape.
 pub(crate) static DOCUMENTS: [&Shape; 2] = [&PIPELINE, &CONNECTION];
@@ -80,7 +82,7 @@ pub(crate) static PIPELINE: Shape = Shape {
     doc: "A pipeline: one source of events, and the results that SQL makes of them.",
     written: Written::Any,
     keys: &[
-        Key::new("apiVersion", Kind::Choice(&[(API_VERSION, "")]), "The version of this format.").required(),
+        VERSION,
         Key::new("kind", Kind::Choice(&[("Pipeline", "")]), "What the document describes.").required(),
         Key::new("metadata", Kind::Object(&METADATA), "What names the pipeline.").required(),
         Key::new("spec", Kind::Object(&SPEC), "What the pipeline does.").required(),
@@ -105,7 +107,7 @@ pub(crate) static CONNECTION: Shape = Shape {
     doc: "A connection: a broker or store that pipelines use.",
     written: Written::Any,
     keys: &[
-        Key::new("apiVersion", Kind::Choice(&[(API_VERSION, "")]), "The version of this format.").required(),
+        VERSION,
         Key::new("kind", Kind::Choice(&[("Connection", "")]), "What the document describes.").required(),
         Key::new("metadata", Kind::Object(&METADATA), "What names the connection.").required(),
         Key::new("spec", Kind::Object(&CONNECTION_SPEC), "Where it leads, and how to be let in.").required(),

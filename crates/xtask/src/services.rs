@@ -3,6 +3,8 @@
 //! A server runs in a folder of its own on a port of its own. Tests start theirs with [`start`] and leave nothing behind;
 //! `services up` leaves it running, in a folder of the cache, until `services down`.
 
+mod kafka;
+mod mongodb;
 mod rabbitmq;
 
 use std::fs::{self, File};
@@ -34,13 +36,13 @@ pub struct Service {
     pub url: fn(u16) -> String,
 }
 
-pub const ALL: [&Service; 1] = [&RABBITMQ];
+pub const ALL: [&Service; 3] = [&RABBITMQ, &mongodb::SERVICE, &kafka::SERVICE];
 
 /// Where a server runs.
 pub struct Place {
     pub folder: PathBuf,
     pub port: u16,
-    /// Lines of its configuration beside the usual ones.
+    /// Lines of its configuration, or arguments, beside the usual ones.
     pub settings: String,
 }
 
@@ -50,7 +52,8 @@ pub struct Running {
     log: PathBuf,
 }
 
-const START: Duration = Duration::from_mins(2);
+/// Machines are slow at times.
+const START: Duration = Duration::from_mins(5);
 
 /// Waits until it can be used. What it had stored in this folder is there again.
 pub fn start(service: &Service, place: &Place) -> Result<Running> {
@@ -149,10 +152,12 @@ pub fn down(tools: &Tools, names: &[&str]) -> Result<()> {
             say(&format!("{}: does not run", service.name));
             continue;
         };
+        let group = group.trim().parse()?;
         // It may have ended by itself.
-        let _ = signal("TERM", group.trim().parse()?);
+        let _ = signal("TERM", group);
         let begun = Instant::now();
-        while listens(service.port) {
+        // One that listens no more may still write.
+        while listens(service.port) || runs(group) {
             if begun.elapsed() > START {
                 bail!("{} does not end", service.name);
             }
@@ -195,6 +200,13 @@ fn folder(tools: &Tools, service: &Service) -> PathBuf {
 
 fn is_up(service: &Service, folder: &Path) -> bool {
     folder.join("group").exists() && listens(service.port)
+}
+
+/// The first process of a group.
+fn runs(group: u32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{group}/stat")).unwrap_or_default();
+    // Behind its name, which is in brackets; one that nobody has asked for its end is a zombie.
+    state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
 fn listens(port: u16) -> bool {

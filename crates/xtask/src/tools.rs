@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-const INSTALL: Duration = Duration::from_mins(15);
+/// Large programs that are built here take their time.
+const INSTALL: Duration = Duration::from_mins(40);
 
 /// What a suite cannot run without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,21 @@ pub enum Need {
     Pip { environment: &'static str, packages: &'static [&'static str] },
     /// Node packages, with their versions, in a folder of this name.
     Npm { folder: &'static str, packages: &'static [&'static str] },
+    /// A program of a Go module, in a folder of this name.
+    Go { folder: &'static str, program: &'static GoProgram },
+    /// Java libraries with all that they need, in a folder of this name: `GROUP:ARTIFACT:VERSION` each.
+    Maven { folder: &'static str, artifacts: &'static [&'static str] },
     /// A program on the PATH, and the Debian package that brings it.
     Debian { package: &'static str, probe: &'static str },
+}
+
+/// What to build, as data.
+#[derive(Debug, PartialEq, Eq)]
+pub struct GoProgram {
+    pub package: &'static str,
+    pub version: &'static str,
+    /// Files that its releases are made with and that its module lacks: path below the import path, and content.
+    pub generated: &'static [(&'static str, &'static str)],
 }
 
 /// What PySpark and PyFlink run on.
@@ -53,8 +67,15 @@ impl Tools {
         match need {
             Need::Pip { environment, packages } => self.pip(environment, packages),
             Need::Npm { folder, packages } => self.npm(folder, packages),
+            Need::Go { folder, program } => self.go(folder, program),
+            Need::Maven { folder, artifacts } => self.maven(folder, artifacts),
             Need::Debian { package, probe } => self.debian(package, probe),
         }
+    }
+
+    /// The program of a Go module.
+    pub fn go_program(&self, folder: &str) -> PathBuf {
+        self.folder.join(format!("go-{folder}")).join("program")
     }
 
     /// A program of a virtual environment.
@@ -96,6 +117,48 @@ impl Tools {
         })
     }
 
+    /// Where the files of Java libraries are.
+    pub fn maven_folder(&self, folder: &str) -> PathBuf {
+        self.folder.join(format!("maven-{folder}")).join("jars")
+    }
+
+    fn maven(&self, folder: &str, artifacts: &[&str]) -> Result<()> {
+        let jars = self.maven_folder(folder);
+        let folder = self.folder.join(format!("maven-{folder}"));
+        once(&folder, artifacts, || {
+            self.debian("maven", "mvn")?;
+            let dependencies = artifacts.iter().map(|artifact| dependency(artifact)).collect::<Result<String>>()?;
+            let pom = format!(
+                "<project><modelVersion>4.0.0</modelVersion><groupId>tools</groupId><artifactId>tools</artifactId>\
+                 <version>1</version><dependencies>{dependencies}</dependencies></project>\n"
+            );
+            fs::write(folder.join("pom.xml"), pom)?;
+            let copy = format!("-DoutputDirectory={}", jars.display());
+            quietly(Command::new("mvn").current_dir(&folder).args(["-q", "-B", "dependency:copy-dependencies", &copy]))
+        })
+    }
+
+    /// Built in a module that requires it: its own may have replacements, which `go install` refuses.
+    fn go(&self, folder: &str, wanted: &GoProgram) -> Result<()> {
+        let program = self.go_program(folder);
+        let folder = self.folder.join(format!("go-{folder}"));
+        once(&folder, &[wanted.package, wanted.version], || {
+            self.debian("golang-go", "go")?;
+            let go = |arguments: &[&str]| quietly(Command::new("go").current_dir(&folder).args(arguments));
+            go(&["mod", "init", "tools"])?;
+            go(&["get", &format!("{}@{}", wanted.package, wanted.version)])?;
+            // Only what is imported is copied.
+            let import = format!("//go:build tools\n\npackage tools\n\nimport _ \"{}\"\n", wanted.package);
+            fs::write(folder.join("tools.go"), import)?;
+            go(&["mod", "vendor"])?;
+            for (path, content) in wanted.generated {
+                let path = folder.join("vendor").join(path);
+                fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+            }
+            go(&["build", "-mod=vendor", "-o", &program.to_string_lossy(), wanted.package])
+        })
+    }
+
     fn debian(&self, package: &str, probe: &str) -> Result<()> {
         if on_path(probe) {
             return Ok(());
@@ -119,6 +182,16 @@ impl Tools {
         }
         run(&["install", "-q", "-y", "--no-install-recommends", package])
     }
+}
+
+/// As Maven's project files have it.
+fn dependency(artifact: &str) -> Result<String> {
+    let [group, name, version] = artifact.split(':').collect::<Vec<_>>()[..] else {
+        bail!("{artifact} is not GROUP:ARTIFACT:VERSION");
+    };
+    Ok(format!(
+        "<dependency><groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version></dependency>"
+    ))
 }
 
 /// Runs `install` in an empty folder, unless the folder holds these packages already. A file that is written last says so.
