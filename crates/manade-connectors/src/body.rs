@@ -45,7 +45,6 @@ fn kinds(body: &[u8], content_type: Option<&str>) -> &'static [BodyKind] {
 fn as_it_is(body: &[u8]) -> Accepted {
     let lines: Vec<&[u8]> =
         body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
-    let whole: Vec<u8> = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
     let (data, count) = if lines.is_empty() {
         // Nothing at all: an event all the same, and no object.
         (b"null\n".to_vec(), 1)
@@ -54,7 +53,8 @@ fn as_it_is(body: &[u8]) -> Accepted {
     {
         ([lines.join(&b'\n'), b"\n".to_vec()].concat(), lines.len())
     } else {
-        ([whole, b"\n".to_vec()].concat(), 1)
+        let whole = body.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
+        (whole.chain([b'\n']).collect(), 1)
     };
     Accepted::lines(data, count)
 }

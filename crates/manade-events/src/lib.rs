@@ -3,7 +3,7 @@
 //! The way of an event: [`Framer`] cuts a growing byte stream into complete records; a [`Chunk`] of them goes to a
 //! [`Decoder`], compiled from the event schema and the columns that SQL reads, which gives one `RecordBatch`, the event
 //! times, and a [`DeadRecord`] for each record that cannot be read, with the field and the reason. [`infer`] finds a
-//! schema where none is written, [`ingest`] checks what comes over HTTP before it is accepted, and [`datetime`] holds
+//! schema where none is written, [`ingest`] checks what comes over HTTP before it is accepted, [`generate`] makes some up, and [`datetime`] holds
 //! Spark's datetime patterns, which SQL uses too.
 //!
 //! Values are read as Spark's JSON and CSV readers read them in PERMISSIVE mode with UTC as the session's time zone;
@@ -16,6 +16,7 @@ mod chunk;
 pub mod datetime;
 mod decoder;
 mod framer;
+pub mod generate;
 mod infer;
 pub mod ingest;
 mod json;

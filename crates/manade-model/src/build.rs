@@ -3,6 +3,7 @@
 mod connection;
 mod files;
 mod schema;
+mod sink;
 mod source;
 mod unit_test;
 
@@ -49,6 +50,7 @@ pub(crate) fn clashes(built: &mut [Built]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut pipelines: HashMap<Name, Place> = HashMap::new();
     let mut results: HashMap<Name, Place> = HashMap::new();
+    let mut sinks: HashMap<String, Place> = HashMap::new();
     for part in built {
         let names = part.name.iter().map(|named| ("pipeline", named));
         for (what, (name, place)) in names.chain(part.results.iter().map(|named| ("result", named))) {
@@ -66,6 +68,7 @@ pub(crate) fn clashes(built: &mut [Built]) -> Vec<Finding> {
                 known.insert(name.clone(), place.clone());
             }
         }
+        part.is_sound &= sink::clashes(part.draft.as_ref(), &mut sinks, &mut findings);
     }
     findings
 }
@@ -80,7 +83,7 @@ fn build(
     let source = spec.object("source").and_then(|source| source::source(reading, source, connections));
     let (events, is_schema_whole) = events(reading, spec, source.as_ref(), &mut unread);
     let tables = tables(reading, spec, &mut unread);
-    let mut results = results(reading, spec, &tables, &mut unread);
+    let mut results = results(reading, spec, &tables, connections, &mut unread);
     let known_schema = events.schema.as_ref().filter(|_| is_schema_whole);
     let are_tables_known = spec.is_sound("tables") && tables.len() == spec.list("tables").len();
     let tests = unit_test::tests(reading, spec, known_schema, are_tables_known.then_some(tables.as_slice()));
@@ -218,7 +221,13 @@ fn tables(reading: &mut Reading<'_>, spec: &Object<'_>, unread: &mut Unread) -> 
 }
 
 /// Those whose SQL can be read.
-fn results(reading: &mut Reading<'_>, spec: &Object<'_>, tables: &[Table], unread: &mut Unread) -> Vec<ResultSpec> {
+fn results(
+    reading: &mut Reading<'_>,
+    spec: &Object<'_>,
+    tables: &[Table],
+    connections: &Connections,
+    unread: &mut Unread,
+) -> Vec<ResultSpec> {
     let mut results = Vec::new();
     unread.has_nameless |= reading.gaps.contains("results");
     let objects: Vec<&Object<'_>> = objects(spec, "results").collect();
@@ -235,7 +244,7 @@ fn results(reading: &mut Reading<'_>, spec: &Object<'_>, tables: &[Table], unrea
                 taken(reading, place, &format!("a table of this pipeline is called `{name}` too"));
             }
         }
-        let result = result(reading, object);
+        let result = result(reading, object, connections);
         // Whether its rows can be read by another depends on `emit`.
         if result.is_none() || !object.is_sound("emit") {
             unread.relations.extend(named.as_ref().map(|(name, _)| name.to_string()));
@@ -246,8 +255,8 @@ fn results(reading: &mut Reading<'_>, spec: &Object<'_>, tables: &[Table], unrea
     results
 }
 
-fn result(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<ResultSpec> {
-    let sinks = sinks(reading, object);
+fn result(reading: &mut Reading<'_>, object: &Object<'_>, connections: &Connections) -> Option<ResultSpec> {
+    let (sinks, outside) = sink::sinks(reading, object, connections);
     if sinks == [Sink::Discard] {
         for key in ["retain", "index"] {
             if let Some(mark) = object.key_mark(key) {
@@ -273,30 +282,12 @@ fn result(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<ResultSpec> 
         emit_place: object.key_mark("emit").map_or_else(|| place.clone(), |mark| reading.place(mark)),
         emit: if object.choice("emit") == Some("final") { Emit::Final } else { Emit::Updates },
         sinks,
+        outside,
         index,
         limit,
         start: if object.choice("start") == Some("latest") { Start::Latest } else { Start::Earliest },
         place,
     })
-}
-
-fn sinks(reading: &mut Reading<'_>, object: &Object<'_>) -> Vec<Sink> {
-    let mut sinks = Vec::new();
-    for item in object.list("sinks") {
-        let sink = if matches!(item.got, Got::Choice("discard")) { Sink::Discard } else { Sink::Collection };
-        if sinks.contains(&sink) {
-            let message = "this sink stands twice in `sinks`".to_owned();
-            reading.error(item.mark, message, Some("keep one of them".to_owned()));
-        } else if !sinks.is_empty() {
-            let message = "`discard` cannot be combined with `collection`".to_owned();
-            reading.error(item.mark, message, Some("keep one of them".to_owned()));
-        }
-        sinks.push(sink);
-    }
-    if sinks.is_empty() {
-        sinks.push(Sink::Collection);
-    }
-    sinks
 }
 
 fn index(reading: &mut Reading<'_>, object: &Object<'_>) -> Vec<(String, Place)> {

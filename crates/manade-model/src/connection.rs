@@ -20,6 +20,7 @@ pub struct Connection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     RabbitMq(RabbitMq),
+    MongoDb(MongoDb),
 }
 
 /// A broker that speaks AMQP 0-9-1.
@@ -29,6 +30,16 @@ pub struct RabbitMq {
     pub url: Url,
     pub password: Option<Secret>,
     pub tls: Tls,
+}
+
+/// A server that speaks MongoDB's protocol, or a replica set of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MongoDb {
+    /// `mongodb`, of one host or several, with a user, a database that knows the user, and options.
+    pub url: Url,
+    pub password: Option<Secret>,
+    /// `None`: without TLS.
+    pub tls: Option<Tls>,
 }
 
 /// What a TLS connection trusts and shows; of a connection without TLS nothing.
@@ -54,6 +65,7 @@ impl Target {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::RabbitMq(_) => "rabbitmq",
+            Self::MongoDb(_) => "mongodb",
         }
     }
 }

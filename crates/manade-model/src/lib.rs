@@ -27,14 +27,14 @@ use std::path::PathBuf;
 
 use build::Connections;
 pub use closest::closest;
-pub use connection::{Connection, RabbitMq, Secret, Target, Tls};
+pub use connection::{Connection, MongoDb, RabbitMq, Secret, Target, Tls};
 pub use ddl::{TypeError, parse_fields, parse_type};
 pub use finding::{Finding, Place, Severity};
 pub use json_schema::json_schema;
 pub use pipeline::{
-    CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, MessageId, Name, Pipeline,
-    PipelineTest, Platform, QueueType, RabbitMqSource, Remember, ResultSpec, Retain, RowColumn, Sink, Source, Sql,
-    Start, Table, Unread,
+    CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, MessageId, MongoDbSink,
+    Name, OutsideSink, OutsideTarget, ParquetSink, Pipeline, PipelineTest, Platform, QueueType, RabbitMqSink,
+    RabbitMqSource, Remember, ResultSpec, Retain, RowColumn, Sink, Source, Sql, Start, Table, Unread,
 };
 pub use types::{Field, SparkType, TimeFormat};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::connection::{Connection, RabbitMq};
+use crate::connection::{Connection, MongoDb, RabbitMq};
 use crate::finding::Place;
 use crate::types::{Field, SparkType};
 
@@ -196,6 +196,8 @@ pub struct ResultSpec {
     /// Of `emit`, or of the name where it is not written.
     pub emit_place: Place,
     pub sinks: Vec<Sink>,
+    /// Where rows are sent beside the collection.
+    pub outside: Vec<OutsideSink>,
     /// Columns whose equality filters are to be fast; checked against the query's columns by the SQL compiler.
     pub index: Vec<(String, Place)>,
     /// Values kept a group by list aggregates outside a window.
@@ -220,6 +222,60 @@ pub enum Sink {
     Collection,
     /// Rows are counted and dropped.
     Discard,
+}
+
+/// A result's place outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutsideSink {
+    pub target: OutsideTarget,
+    /// Begin with the rows that are there.
+    pub backfill: bool,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutsideTarget {
+    MongoDb(MongoDbSink),
+    RabbitMq(RabbitMqSink),
+    Parquet(ParquetSink),
+}
+
+/// A collection of MongoDB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MongoDbSink {
+    /// The connection's name, and where it leads.
+    pub connection: Name,
+    pub store: MongoDb,
+    pub database: String,
+    pub collection: String,
+}
+
+/// An exchange of RabbitMQ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RabbitMqSink {
+    /// The connection's name, and where it leads.
+    pub connection: Name,
+    pub broker: RabbitMq,
+    /// [`DEFAULT_EXCHANGE`](Self::DEFAULT_EXCHANGE) is the broker's default one.
+    pub exchange: String,
+    /// Of the default exchange: a queue.
+    pub routing_key: String,
+    /// Wait where no queue gets a message.
+    pub mandatory: bool,
+}
+
+/// A folder of Parquet files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParquetSink {
+    pub folder: PathBuf,
+    /// As it stands in the file.
+    pub written: String,
+    /// Columns whose values are names of folders.
+    pub partition_by: Vec<(String, Place)>,
+    /// Files are completed after so long,
+    pub every: Duration,
+    /// or so many bytes.
+    pub size: u64,
 }
 
 /// Where a result that is added to a running pipeline starts.
@@ -275,6 +331,28 @@ pub struct RowColumn {
     pub of: Name,
     pub column: String,
     pub place: Place,
+}
+
+impl OutsideSink {
+    /// As `status` and metrics call it, like `mongodb:store/flights.delays` and `rabbitmq:broker/alerts/delays`; unique for
+    /// a result.
+    pub fn name(&self) -> String {
+        match &self.target {
+            OutsideTarget::MongoDb(MongoDbSink { connection, database, collection, .. }) => {
+                format!("mongodb:{connection}/{database}.{collection}")
+            }
+            OutsideTarget::RabbitMq(RabbitMqSink { connection, exchange, routing_key, .. }) => {
+                format!("rabbitmq:{connection}/{exchange}/{routing_key}")
+            }
+            // It is to be the same wherever the program is started.
+            OutsideTarget::Parquet(ParquetSink { written, .. }) => format!("parquet:{written}"),
+        }
+    }
+}
+
+impl RabbitMqSink {
+    /// The default exchange has no name; so the broker's HTTP API calls it.
+    pub const DEFAULT_EXCHANGE: &'static str = "amq.default";
 }
 
 impl Name {
@@ -356,6 +434,9 @@ impl Pipeline {
             result.sql = Sql { text: result.sql.text.clone(), place: nowhere.clone(), lines: Vec::new() };
             for (_, place) in &mut result.index {
                 *place = nowhere.clone();
+            }
+            for sink in &mut result.outside {
+                sink.place = nowhere.clone();
             }
         }
         pipeline

@@ -118,7 +118,14 @@ static CONNECTION_SPEC: Shape = Shape {
     name: "ConnectionSpec",
     doc: "Where a connection leads: exactly one of these.",
     written: Written::One,
-    keys: &[Key::new("rabbitmq", Kind::Object(&RABBITMQ), "A RabbitMQ broker, or another that speaks AMQP 0-9-1.")],
+    keys: &[
+        Key::new("rabbitmq", Kind::Object(&RABBITMQ), "A RabbitMQ broker, or another that speaks AMQP 0-9-1."),
+        Key::new(
+            "mongodb",
+            Kind::Object(&MONGODB),
+            "A MongoDB server or replica set, or another that speaks its protocol.",
+        ),
+    ],
 };
 
 static RABBITMQ: Shape = Shape {
@@ -135,6 +142,23 @@ static RABBITMQ: Shape = Shape {
         .examples(&["amqp://manade@127.0.0.1:5672/%2f"]),
         Key::new("password", SECRET, "The user's password."),
         Key::new("tls", Kind::Object(&TLS), "What TLS trusts and shows; without it: the system's certificates."),
+    ],
+};
+
+static MONGODB: Shape = Shape {
+    name: "MongoDb",
+    doc: "A MongoDB server or replica set.",
+    written: Written::Any,
+    keys: &[
+        Key::new(
+            "url",
+            Kind::Text,
+            "`mongodb://user@host:port,host:port/?replicaSet=name`; the path is the database that knows the user (default `admin`).",
+        )
+        .required()
+        .examples(&["mongodb://manade@127.0.0.1:27017"]),
+        Key::new("password", SECRET, "The user's password."),
+        Key::new("tls", Kind::Object(&TLS), "Speak TLS, and what it trusts and shows."),
     ],
 };
 
@@ -428,10 +452,87 @@ static RESULT: Shape = Shape {
     ],
 };
 
-const SINK: Kind = Kind::Choice(&[
-    ("collection", "Rows are kept and served."),
-    ("discard", "Rows are counted and dropped: for benchmarks."),
-]);
+const SINK: Kind = Kind::Either(
+    &Kind::Choice(&[
+        ("collection", "Rows are kept and served."),
+        ("discard", "Rows are counted and dropped: for benchmarks."),
+    ]),
+    &Kind::Object(&SINK_OBJECT),
+);
+
+static SINK_OBJECT: Shape = Shape {
+    name: "Sink",
+    doc: "A place outside that rows are sent to, beside the collection.",
+    written: Written::One,
+    keys: &[
+        Key::new("mongodb", Kind::Object(&MONGODB_SINK), "A collection of MongoDB."),
+        Key::new("rabbitmq", Kind::Object(&RABBITMQ_SINK), "An exchange of RabbitMQ, or a queue."),
+        Key::new("parquet", Kind::Object(&PARQUET_SINK), "A folder of Parquet files."),
+    ],
+};
+
+static MONGODB_SINK: Shape = Shape {
+    name: "MongoDbSink",
+    doc: "A collection of MongoDB that holds the result's rows as documents; it is to have no other writer.",
+    written: Written::Any,
+    keys: &[
+        Key::new("connection", Kind::Name, "The connection to the store.").required().examples(&["store"]),
+        Key::new("database", Kind::Text, "The database.").required().examples(&["flights"]),
+        Key::new("collection", Kind::Text, "The collection, made where there is none.")
+            .required()
+            .examples(&["delays_by_city"]),
+        BACKFILL,
+    ],
+};
+
+static RABBITMQ_SINK: Shape = Shape {
+    name: "RabbitMqSink",
+    doc: "An exchange of RabbitMQ that gets a message for each row that comes, changes or goes.",
+    written: Written::Any,
+    keys: &[
+        Key::new("connection", Kind::Name, "The connection to the broker.").required().examples(&["broker"]),
+        Key::new(
+            "exchange",
+            Kind::Text,
+            "The exchange, which must be there; amq.default is the broker's default exchange.",
+        )
+        .default("amq.default")
+        .examples(&["alerts"]),
+        Key::new("routingKey", Kind::Text, "The messages' routing key; with the default exchange: the queue.")
+            .default("''")
+            .examples(&["delays"]),
+        Key::new("mandatory", Kind::Flag, "Wait where no queue gets a message; false: the broker drops it.")
+            .default("true"),
+        BACKFILL,
+    ],
+};
+
+static PARQUET_SINK: Shape = Shape {
+    name: "ParquetSink",
+    doc: "A folder of Parquet files of a result whose rows are only added.",
+    written: Written::Any,
+    keys: &[
+        Key::new("path", Kind::Path, "The folder, relative to this file; made where there is none.")
+            .required()
+            .examples(&["lake/delays"]),
+        Key::new(
+            "partitionBy",
+            Kind::List(&Kind::Text, 1),
+            "Columns whose values are names of folders: `day=2026-01-31`.",
+        )
+        .examples(&["[day]"]),
+        Key::new("every", Kind::Duration, "Files are completed after so long.").default("1 minute"),
+        Key::new("size", Kind::Size, "Files are completed once they have so many bytes together.").default("128 MiB"),
+        BACKFILL,
+    ],
+};
+
+const BACKFILL: Key = Key::new(
+    "backfill",
+    Kind::Flag,
+    "A sink that is added to an old result begins with the rows that are there; false: with the next change.",
+)
+.default("true");
 
 const ROWS: Kind = Kind::List(&Kind::Row, 0);
 

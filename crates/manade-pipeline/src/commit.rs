@@ -15,6 +15,7 @@ use manade_store::{Change, Commit, Store, TableKind};
 use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::groups::{GroupError, GroupState, HISTORY, Partial, rows_name};
 use crate::job::{Dead, Done, DoneResult, Part};
+use crate::outbox::Tails;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::retain::Kept;
@@ -32,6 +33,13 @@ pub struct Committer {
     catching_up: Option<usize>,
     /// Dead letters that are rows of earlier results, to be tried again in the commit that is built next.
     retries: Vec<dead_letters::Stored>,
+    /// Rows that sinks do not take, by result, for the commit that is built next.
+    refused: Vec<(Option<String>, Dead)>,
+    tails: Arc<Tails>,
+    /// Bytes of rows that are kept only because a sink does not have them yet, at most.
+    max_outbox: u64,
+    /// A sink for which more are kept, and why that is.
+    held: Option<String>,
 }
 
 /// Rows of another result that are read at once where a result was added later.
@@ -87,16 +95,21 @@ pub struct Built {
 
 impl Committer {
     pub fn new(
-        plan: Arc<Plan>,
+        plan: &Arc<Plan>,
         progress: Progress,
-        lanes: Arc<Vec<Vec<usize>>>,
+        lanes: &Arc<Vec<Vec<usize>>>,
         store: &Store,
+        tails: &Arc<Tails>,
+        max_outbox: u64,
     ) -> Result<Self, BuildError> {
         let failed = |i: usize, source| BuildError::Sql { result: plan.results[i].spec.name.to_string(), source };
-        let out = |i: usize| result_out(&plan, i).map_err(|e| failed(i, e));
+        let out = |i: usize| result_out(plan, i).map_err(|e| failed(i, e));
         let results = (0..plan.results.len()).map(out).collect::<Result<_, _>>()?;
         let dead = DeadLetters::load(store, DeadLetterBounds::default())?;
-        Ok(Self { plan, progress, dead, results, lanes, catching_up: None, retries: Vec::new() })
+        let (retries, refused) = Default::default();
+        let (plan, lanes, tails) = (Arc::clone(plan), Arc::clone(lanes), Arc::clone(tails));
+        let (catching_up, held) = (None, None);
+        Ok(Self { plan, progress, dead, results, lanes, catching_up, retries, refused, tails, max_outbox, held })
     }
 
     pub fn progress(&self) -> &Progress {
@@ -115,6 +128,16 @@ impl Committer {
     /// These go with the next commit.
     pub fn retry(&mut self, letters: Vec<dead_letters::Stored>) {
         self.retries = letters;
+    }
+
+    /// Rows of a result that a sink does not take; they go with the next commit.
+    pub fn refuse(&mut self, result: &str, letters: Vec<Dead>) {
+        self.refused.extend(letters.into_iter().map(|letter| (Some(result.to_owned()), letter)));
+    }
+
+    /// Why reading rests, if it is to.
+    pub fn held(&self) -> Option<String> {
+        self.held.clone()
     }
 
     /// Builds the commit of these jobs, given in order. At `end`, the source has ended and open windows are closed.
@@ -151,6 +174,7 @@ impl Committer {
             self.end_windows(store, &mut draft.progress)?;
         }
         self.merge_results(&mut draft, parts)?;
+        draft.dead.append(&mut self.refused);
         self.built(draft)
     }
 
@@ -167,7 +191,8 @@ impl Committer {
     }
 
     fn draft<'a>(&self, store: &'a Store, tables: &'a TableSet) -> Draft<'a> {
-        let (progress, changes) = (self.progress.clone(), self.missing_tables(store));
+        let (mut progress, changes) = (self.progress.clone(), self.missing_tables(store));
+        self.tails.note(&mut progress);
         Draft { store, tables, progress, changes, dead: Vec::new() }
     }
 
@@ -225,18 +250,30 @@ impl Committer {
     pub fn upkeep(&mut self, store: &Store) -> Result<Option<Built>, BuildError> {
         let now = manade_store::system_clock();
         let mut progress = self.progress.clone();
+        let is_told = self.tails.are_ahead_of(&progress);
+        self.tails.note(&mut progress);
+        self.held = None;
         let mut changes = self.dead.changes(store, Vec::new(), &mut progress, now)?;
         for (index, planned) in self.plan.results.iter().enumerate() {
             let name = &self.results[index].name;
             let watermark = self.watermark_of(index, &progress, self.plan.lateness());
             let of = progress.results.get_mut(name).expect("every result has progress");
-            let kept = Kept { name, retain: planned.spec.retain, groups: self.results[index].groups.as_ref() };
+            let (retain, groups) = (planned.spec.retain, self.results[index].groups.as_ref());
+            let last = of.sinks.iter().min_by_key(|(_, sink)| sink.told);
+            let told = last.map(|(_, sink)| sink.told.unwrap_or_default());
+            let kept = Kept { name, retain, groups, told };
             let failed = |source| BuildError::Group { result: name.clone(), source };
             let expired = kept.expire(store, &mut of.history, watermark, now).map_err(failed)?;
+            if let Some((sink, _)) = last.filter(|_| expired.held > self.max_outbox) {
+                self.held = Some(format!(
+                    "{} bytes of the rows of {name} are kept only until {sink} has them: no more events are read",
+                    expired.held
+                ));
+            }
             of.counters.expired += expired.rows;
             changes.extend(expired.changes);
         }
-        if changes.is_empty() {
+        if changes.is_empty() && !is_told {
             // What was noted of the time goes with the next commit.
             self.progress = progress;
             return Ok(None);

@@ -26,6 +26,8 @@ pub enum Stage {
     Time,
     Sql,
     Late,
+    /// A sink outside refused a row for good.
+    Sink,
 }
 
 /// Which dead letters a call means: those that fit all that is given.

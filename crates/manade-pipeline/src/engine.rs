@@ -15,10 +15,11 @@ use crate::bisect::panic_text;
 use crate::commit::{BuildError, Built, Committer};
 use crate::dead_letter::DeadLetterFilter;
 use crate::dead_letters;
-use crate::job::Done;
+use crate::job::{Dead, Done};
+use crate::outbox::{Tails, statuses};
 use crate::plan::Plan;
-use crate::progress::Progress;
-use crate::reading::{Replay, Report, describe};
+use crate::progress::{Progress, SinkProgress};
+use crate::reading::{Hold, Replay, Report, describe};
 use crate::replay::{self, Waiting};
 use crate::sequencer::Sequencer;
 use crate::status::{PipelineState, PipelineStatus, ResultStatus};
@@ -35,9 +36,26 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What the rest of the process asks of a running pipeline.
 pub enum Command {
-    Replay { filter: DeadLetterFilter, reply: Sender<Result<ReplayAnswer, String>> },
-    DropDeadLetters { filter: DeadLetterFilter, reply: Sender<Result<u64, String>> },
-    Backup { to: PathBuf, reply: Sender<Result<(), String>> },
+    Replay {
+        filter: DeadLetterFilter,
+        reply: Sender<Result<ReplayAnswer, String>>,
+    },
+    DropDeadLetters {
+        filter: DeadLetterFilter,
+        reply: Sender<Result<u64, String>>,
+    },
+    Backup {
+        to: PathBuf,
+        reply: Sender<Result<(), String>>,
+    },
+    /// Rows that a sink does not take, and how far it was told with them.
+    Refused {
+        result: String,
+        sink: String,
+        tail: SinkProgress,
+        letters: Vec<Dead>,
+        reply: Sender<Result<(), String>>,
+    },
     Stop,
 }
 
@@ -64,6 +82,9 @@ pub struct Engine {
     /// Of an http source: told what is no longer needed.
     pub log: Option<EventLog>,
     pub consumed: Arc<AtomicU64>,
+    pub tails: Arc<Tails>,
+    /// Reading rests while rows that no sink has fill their share of the disk.
+    pub hold: Arc<Hold>,
 }
 
 /// What waits to be committed.
@@ -198,7 +219,7 @@ impl Engine {
                 Err(_) => break,
             }
         }
-        if !pending.ready.is_empty() {
+        if !pending.ready.is_empty() || self.tails.are_ahead_of(self.committer.progress()) {
             self.commit(pending, false)?;
         }
         Ok(())
@@ -244,6 +265,12 @@ impl Engine {
             }
             Command::Backup { to, reply } => {
                 let _ = reply.send(self.store.backup_to(&to).map_err(|e| describe(&e)));
+            }
+            Command::Refused { result, sink, tail, letters, reply } => {
+                self.tails.set(&result, &sink, tail);
+                self.committer.refuse(&result, letters);
+                self.commit(pending, false)?;
+                let _ = reply.send(Ok(()));
             }
             Command::Stop => {}
         }
@@ -319,6 +346,7 @@ impl Engine {
             let backlog = self.status.lock().backlog;
             self.show(backlog);
         }
+        self.hold.set(self.committer.held());
         Ok(())
     }
 
@@ -366,6 +394,10 @@ impl Engine {
                 Ok(())
             }
             Ok(Command::DropDeadLetters { reply, .. }) => {
+                let _ = reply.send(Err("the disk cannot be written at the moment".to_owned()));
+                Ok(())
+            }
+            Ok(Command::Refused { reply, .. }) => {
                 let _ = reply.send(Err("the disk cannot be written at the moment".to_owned()));
                 Ok(())
             }
@@ -417,6 +449,8 @@ pub fn fill(status: &mut PipelineStatus, plan: &Plan, progress: &Progress, store
             counters: of.map(|of| of.counters).unwrap_or_default(),
             rows: crate::view::row_count(&view, &name, &planned.query, planned.spec.emit),
             watermark: of.and_then(|of| of.watermark),
+            // How many rows wait is known to the collection.
+            sinks: of.map(|of| statuses(&of.sinks, |_| 0)).unwrap_or_default(),
             name,
         }
     };

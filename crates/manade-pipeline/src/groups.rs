@@ -73,6 +73,8 @@ pub struct Expired {
     pub changes: Vec<(String, Change)>,
     /// Rows of the collection.
     pub rows: u64,
+    /// Bytes of rows that would have gone but for a sink that does not have them yet, about.
+    pub held: u64,
 }
 
 /// Rows of a table that are to be written, beside the stored rows that they take the place of.

@@ -1,5 +1,6 @@
 //! A running pipeline: opens its folder, settles what is stored against what is asked for, starts and stops threads.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -7,9 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use manade_model::{Emit, EventSchema, Finding, Source, Start};
+use manade_model::{Emit, EventSchema, Finding, OutsideSink, Source, Start};
 use manade_sql::Input;
-use manade_store::{Change, Commit, EventBounds, EventLog, Memory, OpenError, Store, StoreOptions};
+use manade_store::{Change, Commit, EventBounds, EventLog, Memory, OpenError, Store, StoreOptions, View};
 use parking_lot::Mutex;
 
 use crate::collection::Collection;
@@ -18,18 +19,20 @@ use crate::dead_letter::{DeadLetter, DeadLetterFilter};
 use crate::dead_letters::{self, DeadLetterBounds, DeadLetters};
 use crate::engine::{Command, Engine, ReplayAnswer, fill};
 use crate::fit;
+use crate::groups::rows_name;
 use crate::inbox::Inbox;
 use crate::job::{Done, Job};
+use crate::outbox::{Outbox, Sinks, Tails, statuses};
 use crate::pace::Pace;
 use crate::plan::{Decoders, Plan, PlannedResult};
-use crate::progress::{EventClock, Lane, Position, Progress, ResultProgress};
-use crate::reading::{Reading, describe};
+use crate::progress::{EventClock, Lane, Position, Progress, ResultProgress, SinkProgress};
+use crate::reading::{Hold, Reading, describe};
 use crate::sequencer::{Sequencer, TurnKeeper};
 use crate::source::discover::{SelectError, Selection};
 use crate::source::file::{FileOptions, FileReader};
 use crate::source::open::Last;
 use crate::source::{LogReader, SourceReader};
-use crate::status::{PipelineState, PipelineStatus, ResultStatus};
+use crate::status::{PipelineState, PipelineStatus, ResultStatus, SinkStatus};
 use crate::tables::{TableError, Tables};
 use crate::view::ResultCollection;
 use crate::worker::Worker;
@@ -44,6 +47,9 @@ pub struct PipelineOptions {
     pub once: bool,
     /// Accepted events that may wait before more are refused.
     pub max_backlog: u64,
+    /// Bytes of appended rows that are kept beyond `retain` for sinks which do not have them yet, a result; with more, no
+    /// more events are read.
+    pub max_outbox: u64,
 }
 
 /// A pipeline that runs. Dropping it stops it.
@@ -54,6 +60,7 @@ pub struct Pipeline {
     reader: manade_store::Reader,
     inbox: Option<Inbox>,
     collections: Vec<Arc<dyn Collection>>,
+    sinks: Sinks,
     threads: Vec<JoinHandle<()>>,
     engine: Option<JoinHandle<Store>>,
 }
@@ -139,6 +146,7 @@ impl Stored {
                 Err(_) => 0,
             },
             watermark: of.watermark,
+            sinks: self.sinks(pipeline, of),
         };
         PipelineStatus {
             name: pipeline.to_owned(),
@@ -153,6 +161,15 @@ impl Stored {
             dead_letters: dead.map_or(0, |letters| letters.len() as u64),
             feed: None,
         }
+    }
+
+    fn sinks(&self, pipeline: &str, of: &ResultProgress) -> Vec<SinkStatus> {
+        if of.sinks.is_empty() {
+            return Vec::new();
+        }
+        let query = crate::plan::recompile(&of.definition).ok();
+        let made = query.and_then(|query| ResultCollection::new(pipeline, of, Arc::new(query), self.store.reader()));
+        statuses(&of.sinks, |told| made.as_ref().map_or(0, |collection| collection.count_since(told)))
     }
 
     pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, manade_store::ReadError> {
@@ -236,7 +253,11 @@ impl Stored {
 
     /// Collections of every result that was ever kept here, whether it is in the platform or not.
     pub fn collections(&self, pipeline: &str) -> Vec<Arc<dyn Collection>> {
-        let mut collections: Vec<Arc<dyn Collection>> = Vec::new();
+        as_collections(&self.results(pipeline))
+    }
+
+    fn results(&self, pipeline: &str) -> Vec<Arc<ResultCollection>> {
+        let mut collections = Vec::new();
         for of in self.progress.results.values() {
             match crate::plan::recompile(&of.definition) {
                 Ok(query) => {
@@ -267,7 +288,7 @@ impl Pipeline {
             check_read(folder, &plan, &progress, log)?;
         }
         let wider = fit::fit(&plan, &progress, &store.reader().view()).map_err(StartError::Unfit)?;
-        let progress = settle(&plan, progress, oldest);
+        let progress = settle(&plan, progress, oldest, &store.reader().view());
         let source = open_source(&plan, &progress, &store, log.as_ref(), options)?;
         let tables = Arc::new(Mutex::new(Tables::load(plan.tables.clone())?));
         let mut stored = Stored { store, progress };
@@ -286,18 +307,16 @@ impl Pipeline {
         log: Option<EventLog>,
         options: &PipelineOptions,
     ) -> Result<Self, StartError> {
-        let collections = stored.collections(plan.pipeline.name.as_str());
+        let results = stored.results(plan.pipeline.name.as_str());
         let Stored { store, progress } = stored;
         let lanes = Arc::new(lanes_of(&plan, &progress));
-        let committer = Committer::new(Arc::clone(&plan), progress.clone(), Arc::clone(&lanes), &store)?;
-        let reader = store.reader();
-        let status = shown(&plan, &progress, &store, committer.dead_letters().len());
+        let (tails, bound) = (Arc::new(Tails::new(&progress)), options.max_outbox);
+        let committer = Committer::new(&plan, progress.clone(), &lanes, &store, &tails, bound)?;
+        let (reader, status) = (store.reader(), shown(&plan, &progress, &store, committer.dead_letters().len()));
         let sequencer = Arc::new(Sequencer::new(progress.lanes.iter().map(|lane| lane.clock).collect()));
-        let pace = Arc::new(Pace::new());
-        let (jobs, job_queue) = bounded::<Job>(options.workers * 2);
-        let (reports, report_queue) = unbounded();
-        let (commands, command_queue) = unbounded();
-        let (replays, replay_queue) = bounded(2);
+        let (pace, hold) = (Arc::new(Pace::new()), Arc::new(Hold::default()));
+        let ((jobs, job_queue), (replays, replay_queue)) = (bounded::<Job>(options.workers * 2), bounded(2));
+        let ((reports, report_queue), (commands, command_queue)) = (unbounded(), unbounded());
         let (issued, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let consumed = Arc::new(AtomicU64::new(progress.lanes[0].position.0));
         let (mut threads, done_queue) = workers(&plan, &lanes, &sequencer, &pace, options.workers, &job_queue)?;
@@ -312,6 +331,7 @@ impl Pipeline {
             reports,
             issued: Arc::clone(&issued),
             stop: Arc::clone(&stop),
+            hold: Arc::clone(&hold),
             positions: progress.lanes.iter().map(|lane| lane.position).collect(),
             lanes: Arc::clone(&lanes),
             once: options.once,
@@ -332,6 +352,8 @@ impl Pipeline {
             sequencer,
             log: log.clone(),
             consumed: Arc::clone(&consumed),
+            tails: Arc::clone(&tails),
+            hold,
         };
         let engine = spawn("merge", move || engine.run());
         Ok(Self {
@@ -340,7 +362,8 @@ impl Pipeline {
             status,
             reader,
             inbox: log.map(|log| Inbox { log, consumed, max_backlog: options.max_backlog }),
-            collections,
+            collections: as_collections(&results),
+            sinks: Sinks { results, tails },
             threads,
             engine: Some(engine),
         })
@@ -371,7 +394,18 @@ impl Pipeline {
             status.state = PipelineState::Waiting;
             status.reason = Some(reason);
         }
+        self.sinks.fill(&mut status);
         status
+    }
+
+    /// What the sinks outside are to be told, each for one who tells it.
+    pub fn outboxes(&self) -> Vec<Outbox> {
+        self.sinks.outboxes(&self.plan, &self.commands)
+    }
+
+    /// Whether the sinks outside have all rows that are committed.
+    pub fn is_drained(&self) -> bool {
+        self.sinks.are_told(&self.plan)
     }
 
     pub fn collections(&self) -> &[Arc<dyn Collection>] {
@@ -555,7 +589,7 @@ fn open_source(
 }
 
 /// Brings what is stored together with what is asked for: lanes for new results, marks on removed ones.
-fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
+fn settle(plan: &Plan, mut progress: Progress, oldest: Position, view: &View) -> Progress {
     progress.source = Some(plan.source_kind().to_owned());
     let first = progress.lanes.is_empty();
     if first {
@@ -574,6 +608,7 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
         let name = result.spec.name.to_string();
         let (letter, lateness) = (progress.next_dead_letter, plan.lateness());
         let of = progress.results.entry(name.clone()).or_insert_with(|| ResultProgress::new(result, lateness, letter));
+        settle_sinks(result, of, view);
         of.definition = result.definition.clone();
         of.lateness = lateness;
         if progress.lanes.iter().any(|lane| lane.results.contains(&name)) {
@@ -595,6 +630,27 @@ fn settle(plan: &Plan, mut progress: Progress, oldest: Position) -> Progress {
     }
     join_lanes(&mut progress.lanes);
     progress
+}
+
+/// Sinks that are new begin; those that are gone are forgotten. Where rows are shown otherwise now, all are sent anew.
+fn settle_sinks(result: &PlannedResult, of: &mut ResultProgress, view: &View) {
+    let names: Vec<String> = result.spec.outside.iter().map(OutsideSink::name).collect();
+    of.sinks.retain(|name, _| names.contains(name));
+    let appended = view.snapshot(&rows_name(&of.definition.name)).map_or(0, |rows| rows.row_ids().end);
+    let appends = matches!(result.query.stage, manade_sql::Stage::Rows) || result.spec.emit == Emit::Final;
+    let is_edited = !appends && of.definition.sql != result.definition.sql;
+    for sink in &result.spec.outside {
+        let from_now = Some(if appends { appended } else { view.commit() });
+        let begin = || SinkProgress { told: from_now.filter(|_| !sink.backfill), ..SinkProgress::default() };
+        let known = of.sinks.entry(sink.name()).or_insert_with(begin);
+        if is_edited && sink.backfill {
+            known.told = None;
+        }
+    }
+}
+
+fn as_collections(results: &[Arc<ResultCollection>]) -> Vec<Arc<dyn Collection>> {
+    results.iter().map(|collection| Arc::clone(collection) as Arc<dyn Collection>).collect()
 }
 
 /// Events that the source has dropped while a result was not there are missing from it.
@@ -687,6 +743,7 @@ impl ResultProgress {
             history: Vec::new(),
             first_letter,
             began: manade_store::system_clock(),
+            sinks: BTreeMap::new(),
             removed: false,
         }
     }

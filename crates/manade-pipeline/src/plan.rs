@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use manade_events::{Decoder, DecoderOptions, InferError, Inferred, arrow_schema};
 use manade_model::{
-    Draft, EventSchema, FileFormat, Finding, Pipeline, Place, ResultSpec, RowColumn, Severity, Source, SparkType, Sql,
-    Start, Unread,
+    Draft, Emit, EventSchema, FileFormat, Finding, OutsideSink, OutsideTarget, Pipeline, Place, ResultSpec, RowColumn,
+    Severity, Source, SparkType, Sql, Start, Unread,
 };
 use manade_sql::{Catalog, Input, Query, Stage, Upstream};
 
@@ -229,6 +229,8 @@ fn results(
             Ok(query) => {
                 findings.extend(query.notes.iter().cloned());
                 findings.extend(vain_indexes(spec, &query));
+                findings.extend(no_documents(spec, &query));
+                findings.extend(no_files(spec, &query));
                 let definition = define(spec, schema, pipeline, tables, &query, &planned);
                 planned.push(PlannedResult { spec: spec.clone(), definition, query: Arc::new(query) });
             }
@@ -257,6 +259,78 @@ fn vain_indexes(spec: &ResultSpec, query: &Query) -> Vec<Finding> {
         notes.push(note.with_hint("leave it out: filters on it read all rows"));
     }
     notes
+}
+
+/// Columns that cannot be in MongoDB's documents by their names.
+fn no_documents(spec: &ResultSpec, query: &Query) -> Vec<Finding> {
+    let is_documents = |sink: &&OutsideSink| matches!(sink.target, OutsideTarget::MongoDb(_));
+    let Some(sink) = spec.outside.iter().find(is_documents) else { return Vec::new() };
+    let names: Vec<&str> = query.columns.iter().map(|column| column.name.as_str()).collect();
+    let finding = |name: &&str| {
+        let why = if ["_id", "_rev"].contains(name) {
+            "a document has a field of this name already"
+        } else if name.starts_with('$') || name.is_empty() || name.contains('\0') {
+            "MongoDB takes no field of this name"
+        } else if name.strip_suffix("_micros").is_some_and(|of| names.contains(&of)) {
+            "a timestamp's microseconds are in a field of this name"
+        } else {
+            return None;
+        };
+        let message = format!("the column `{name}` of {} cannot be sent: {why}", spec.name);
+        Some(Finding::error(sink.place.clone(), message).with_hint("name it otherwise in the query, with AS"))
+    };
+    names.iter().filter_map(finding).collect()
+}
+
+/// Why rows cannot be in a sink's files: they change, or a column is of a type that Parquet or a folder's name has not.
+fn no_files(spec: &ResultSpec, query: &Query) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for sink in &spec.outside {
+        let OutsideTarget::Parquet(target) = &sink.target else { continue };
+        let mut error = |place: &Place, message: String, hint: String| {
+            findings.push(Finding::error(place.clone(), message).with_hint(hint));
+        };
+        if !matches!(query.stage, Stage::Rows) && spec.emit != Emit::Final {
+            let message = format!("the rows of {} change, and those in a file cannot", spec.name);
+            let hint = "group by a window and write `emit: final`: its rows are added once it is closed";
+            error(&sink.place, message, hint.to_owned());
+        }
+        for column in &query.columns {
+            if matches!(column.data_type, DataType::Null | DataType::Interval(_) | DataType::Duration(_)) {
+                let message = format!("the column `{}` of {} has no type that Parquet has", column.name, spec.name);
+                error(&sink.place, message, "cast it, to string for example".to_owned());
+            }
+        }
+        for (name, place) in &target.partition_by {
+            match query.columns.iter().find(|column| column.name == *name) {
+                None => {
+                    let near = manade_model::closest(name, query.columns.iter().map(|column| column.name.as_str()));
+                    let hint =
+                        near.map_or("name a column of the result".to_owned(), |near| format!("did you mean `{near}`?"));
+                    error(place, format!("{} has no column `{name}`", spec.name), hint);
+                }
+                Some(column) if !is_folder_name(&column.data_type) => {
+                    let message = format!("the column `{name}` cannot be a folder's name by its type");
+                    error(place, message, "partition by a string, a whole number, a date or a boolean".to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+        let is_folder = |name: &String| target.partition_by.iter().any(|(known, _)| known == name);
+        if query.columns.iter().all(|column| is_folder(&column.name)) {
+            let message = format!("`partitionBy` leaves no column of {} for the files", spec.name);
+            error(&sink.place, message, "take a column out of it".to_owned());
+        }
+    }
+    findings
+}
+
+fn is_folder_name(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || matches!(
+            data_type,
+            DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Date32 | DataType::Boolean
+        )
 }
 
 /// Whether errors of the query would only follow from others. One that is no SQL names nothing.
@@ -310,7 +384,7 @@ fn upstream_of(definition: &Definition, query: &Query) -> Upstream {
         name: definition.name.clone(),
         schema,
         time: query.time.clone(),
-        append: matches!(query.stage, Stage::Rows) || definition.emit == manade_model::Emit::Final,
+        append: matches!(query.stage, Stage::Rows) || definition.emit == Emit::Final,
         sql: matches!(query.stage, Stage::Rows).then(|| definition.sql.clone()),
     }
 }
@@ -337,6 +411,7 @@ fn spec_of(definition: &Definition) -> ResultSpec {
         emit: definition.emit,
         emit_place: place.clone(),
         sinks: definition.sinks.clone(),
+        outside: Vec::new(),
         index: definition.index.iter().map(|column| (column.clone(), place.clone())).collect(),
         limit: definition.limit,
         start: Start::Earliest,

@@ -85,8 +85,22 @@ pub struct ResultProgress {
     /// When its first event was to come, microseconds since the epoch.
     #[serde(default)]
     pub began: i64,
+    /// By name, the sinks outside.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sinks: BTreeMap<String, SinkProgress>,
     /// No longer in the platform: kept until its collection is dropped.
     pub removed: bool,
+}
+
+/// What a sink outside has of a result's rows. The rows themselves are the collection's: there is no second copy of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkProgress {
+    /// Keyed: the commit whose rows it has; append: the next row. `None`: it begins with all rows.
+    pub told: Option<u64>,
+    /// Rows, each time that they were written.
+    pub delivered: u64,
+    /// Rows that became dead letters.
+    pub refused: u64,
 }
 
 /// How far a result's rows had come at a moment.

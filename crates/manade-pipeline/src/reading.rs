@@ -30,12 +30,27 @@ pub struct Reading {
     pub reports: Sender<Report>,
     pub issued: Arc<AtomicU64>,
     pub stop: Arc<AtomicBool>,
+    pub hold: Arc<Hold>,
     /// Each lane's position; the first is the main lane's, at the source's own.
     pub positions: Vec<Position>,
     /// Each lane's results.
     pub lanes: Arc<Vec<Vec<usize>>>,
     /// Stop at the end of what is there.
     pub once: bool,
+}
+
+/// Why nothing more is to be read for now, if there is a reason.
+#[derive(Default)]
+pub struct Hold(Mutex<Option<String>>);
+
+impl Hold {
+    pub fn set(&self, reason: Option<String>) {
+        *self.0.lock() = reason;
+    }
+
+    fn reason(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
 }
 
 /// Dead letters that are tried again.
@@ -70,8 +85,20 @@ pub enum Report {
 impl Reading {
     pub fn run(mut self) {
         let mut ended = false;
-        let mut waiting = false;
+        let (mut waiting, mut held) = (false, false);
         while !self.stop.load(Ordering::Relaxed) {
+            if let Some(reason) = self.hold.reason() {
+                if !std::mem::replace(&mut waiting, true) {
+                    self.report(Report::Waiting(reason));
+                }
+                held = true;
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            if std::mem::take(&mut held) {
+                waiting = false;
+                self.report(Report::Going);
+            }
             match self.step(ended) {
                 Ok(Step::Read) => {
                     if std::mem::take(&mut waiting) {

@@ -14,6 +14,8 @@ pub struct Kept<'a> {
     pub name: &'a str,
     pub retain: Retain,
     pub groups: Option<&'a GroupState>,
+    /// Where the result has sinks: the first appended row that one of them does not have yet. Rows from there on stay.
+    pub told: Option<u64>,
 }
 
 impl Kept<'_> {
@@ -37,7 +39,10 @@ impl Kept<'_> {
         if let Some(table) = table {
             let by_age = past.map_or(rows.start, |milestone| milestone.row);
             let by_size = self.retain.size.map_or(rows.start, |size| row_within(&rows, table.bytes(), size));
-            let before_row = by_age.max(by_size);
+            let wanted = by_age.max(by_size);
+            let before_row = self.told.map_or(wanted, |told| wanted.min(told.max(rows.start)));
+            let held = (wanted - before_row) as f64 / (rows.end - rows.start).max(1) as f64;
+            expired.held = (table.bytes() as f64 * held) as u64;
             if before_row > rows.start {
                 expired.rows = before_row - rows.start;
                 expired.changes.push((rows_name(self.name), Change::Expire { before_row }));

@@ -89,6 +89,24 @@ pub struct ResultStatus {
     pub rows: u64,
     /// Microseconds since the epoch.
     pub watermark: Option<i64>,
+    /// Those outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<SinkStatus>,
+}
+
+/// What a sink outside has, and what it waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Like `mongodb:store/flights.delays`.
+    pub name: String,
+    /// Rows that were written, each time.
+    pub delivered: u64,
+    /// Rows that it refused for good: dead letters.
+    pub refused: u64,
+    /// Rows that it does not have yet, deleted ones too.
+    pub waiting: u64,
+    /// What it waits for; `None` while it writes.
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

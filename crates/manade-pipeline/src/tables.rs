@@ -116,10 +116,15 @@ fn source_of(table: &Table, format: FileFormat) -> Result<(TableSource, Vec<Stri
     Ok((TableSource { name: table.name.to_string(), path: table.path.clone(), format, schema }, left_out))
 }
 
+/// A file's bytes, unpacked.
+pub fn unpacked(path: &Path) -> io::Result<impl Read + use<>> {
+    Input::open(path)
+}
+
 /// A file's first bytes, unpacked.
 pub fn sample(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut sample = Vec::new();
-    Input::open(path)?.take(bytes).read_to_end(&mut sample)?;
+    unpacked(path)?.take(bytes).read_to_end(&mut sample)?;
     Ok(sample)
 }
 

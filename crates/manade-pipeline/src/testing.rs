@@ -45,7 +45,13 @@ pub fn run_test(plan: &Plan, test: &PipelineTest) -> TestOutcome {
 fn check(plan: &Plan, test: &PipelineTest, folder: &Path) -> Result<Vec<String>, Vec<String>> {
     let failed = |e: &dyn std::error::Error| vec![describe(e)];
     let plan = given(plan, test, folder).map_err(|e| failed(&e))?;
-    let options = PipelineOptions { workers: 1, memory: Memory::unbounded(), once: true, max_backlog: u64::MAX };
+    let options = PipelineOptions {
+        workers: 1,
+        memory: Memory::unbounded(),
+        once: true,
+        max_backlog: u64::MAX,
+        max_outbox: u64::MAX,
+    };
     let pipeline = Pipeline::start(&folder.join("data"), plan, &options).map_err(|e| failed(&e))?;
     let until = Instant::now() + PATIENCE;
     loop {

@@ -12,7 +12,7 @@ use arrow_row::{RowConverter, SortField};
 use datafusion::scalar::ScalarValue;
 use manade_model::{Emit, Sink};
 use manade_sql::{Groups, KeyPart, Query, RowReader, SqlError, Stage, StateTable};
-use manade_store::{ChangedKind, Reader, Snapshot, View};
+use manade_store::{Changed, ChangedKind, Reader, Snapshot, View};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,6 +36,8 @@ use self::ranking::Ranking;
 pub struct ResultCollection {
     info: Arc<CollectionInfo>,
     version: u64,
+    /// When the result began, which is before any of its commits; microseconds since the epoch.
+    began: i64,
     reader: Reader,
     shape: Arc<Shape>,
     lateness: i64,
@@ -77,7 +79,8 @@ impl ResultCollection {
         let top = Mutex::new(TopFeed::default());
         let fresh = Mutex::new(None);
         let (info, shape, lateness) = (Arc::new(info), Arc::new(shape), progress.lateness);
-        Some(Self { info, version, reader, shape, lateness, top, fresh })
+        let began = progress.began;
+        Some(Self { info, version, began, reader, shape, lateness, top, fresh })
     }
 }
 
@@ -142,33 +145,8 @@ impl Collection for ResultCollection {
     }
 
     fn changes(&self, since: u64) -> Result<Changes, ReadError> {
-        let view = self.reader.view();
-        let commit = view.commit();
-        if self.info.kind == CollectionKind::Top {
-            return self.top_changes(&view, since);
-        }
-        let name = if self.shape.appends { rows_name(&self.info.name) } else { state_name(&self.info.name, 0) };
-        let Some(snapshot) = view.snapshot(&name) else { return Ok(Changes { commit, batches: Vec::new() }) };
-        let changes = snapshot.changes(since).map_err(|e| match e {
-            manade_store::SnapshotError::TooOld { oldest } => ReadError::Gone { oldest },
-            manade_store::SnapshotError::Read(e) => read_error(&e),
-        })?;
-        let mut batches = Vec::new();
-        for changed in changes {
-            let changed = changed.map_err(|e| read_error(&e))?;
-            match changed.kind {
-                ChangedKind::Append => {
-                    let rows = self.shape.appended(&changed.rows)?;
-                    batches.push(ChangeBatch { commit: changed.commit, kind: ChangeKind::Append, rows });
-                }
-                ChangedKind::Delete => {
-                    let rows = self.shape.only_keys(&changed.rows)?;
-                    batches.push(ChangeBatch { commit: changed.commit, kind: ChangeKind::Delete, rows });
-                }
-                ChangedKind::Upsert => batches.extend(self.shape.upserts(&view, changed.commit, &changed.rows)?),
-            }
-        }
-        Ok(Changes { commit, batches })
+        let (commit, batches) = self.feed(since)?;
+        Ok(Changes { commit, batches: batches.collect::<Result<_, _>>()? })
     }
 
     fn wait_beyond(&self, commit: u64, timeout: Duration) -> u64 {
@@ -176,7 +154,67 @@ impl Collection for ResultCollection {
     }
 }
 
+/// Changes in commit order.
+pub type ChangeBatches = Box<dyn Iterator<Item = Result<ChangeBatch, ReadError>> + Send>;
+
 impl ResultCollection {
+    /// What changed after commit `since`, read as it is taken, and the commit up to which it is told.
+    pub fn feed(&self, since: u64) -> Result<(u64, ChangeBatches), ReadError> {
+        let view = self.reader.view();
+        let commit = view.commit();
+        if self.info.kind == CollectionKind::Top {
+            let Changes { commit, batches } = self.top_changes(&view, since)?;
+            return Ok((commit, Box::new(batches.into_iter().map(Ok))));
+        }
+        let Some(snapshot) = view.snapshot(&self.table()) else { return Ok((commit, Box::new(std::iter::empty()))) };
+        let changes = snapshot.changes(since).map_err(|e| match e {
+            manade_store::SnapshotError::TooOld { oldest } => ReadError::Gone { oldest },
+            manade_store::SnapshotError::Read(e) => read_error(&e),
+        })?;
+        let shape = Arc::clone(&self.shape);
+        let batches = changes.flat_map(move |changed| {
+            let batches = changed.map_err(|e| read_error(&e)).and_then(|changed| shape.told(&view, changed));
+            batches.map_or_else(|e| vec![Err(e)], |batches| batches.into_iter().map(Ok).collect())
+        });
+        Ok((commit, Box::new(batches)))
+    }
+
+    /// Appended rows from one on, and the number that comes next.
+    pub fn rows_from(&self, row: u64) -> (u64, RowBatches) {
+        let Some(rows) = self.reader.snapshot(&rows_name(&self.info.name)) else {
+            return (row, Box::new(std::iter::empty()));
+        };
+        let shape = Arc::clone(&self.shape);
+        let batches = rows.scan_from(row).map(move |batch| shape.appended(&batch.map_err(|e| read_error(&e))?));
+        (rows.row_ids().end, Box::new(batches))
+    }
+
+    /// How many rows a reader does not have yet that has come to a commit, or to a row where rows are appended.
+    pub fn count_since(&self, told: Option<u64>) -> u64 {
+        let Some(table) = self.reader.snapshot(&self.table()) else { return 0 };
+        match told {
+            _ if self.shape.appends => table.row_ids().end - told.unwrap_or_default().max(table.row_ids().start),
+            Some(commit) => table.count_since(commit),
+            None => table.rows(),
+        }
+    }
+
+    pub fn commit(&self) -> u64 {
+        self.reader.commit()
+    }
+
+    pub fn began(&self) -> i64 {
+        self.began
+    }
+
+    pub fn appends(&self) -> bool {
+        self.shape.appends
+    }
+
+    fn table(&self) -> String {
+        if self.shape.appends { rows_name(&self.info.name) } else { state_name(&self.info.name, 0) }
+    }
+
     /// All readers of a commit share one look at its rows.
     fn top_changes(&self, view: &View, since: u64) -> Result<Changes, ReadError> {
         let mut top = self.top.lock();
@@ -230,6 +268,19 @@ impl Rows for ResultRows {
 }
 
 impl Shape {
+    fn told(&self, view: &View, changed: Changed) -> Result<Vec<ChangeBatch>, ReadError> {
+        let Changed { commit, kind, rows } = changed;
+        match kind {
+            ChangedKind::Append => {
+                Ok(vec![ChangeBatch { commit, kind: ChangeKind::Append, rows: self.appended(&rows)? }])
+            }
+            ChangedKind::Delete => {
+                Ok(vec![ChangeBatch { commit, kind: ChangeKind::Delete, rows: self.only_keys(&rows)? }])
+            }
+            ChangedKind::Upsert => self.upserts(view, commit, &rows),
+        }
+    }
+
     fn main(&self) -> &StateTable {
         match &self.query.stage {
             Stage::Groups(groups) => &groups.main,

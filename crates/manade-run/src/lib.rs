@@ -15,6 +15,7 @@ pub mod testing;
 pub use control::{ControlError, Health, IngestAnswer, IngestError, IngestInfo, IngestKeys, IngestRequest};
 pub use inferred::inferred_schema;
 pub use kept::Kept;
+pub use manade_connectors::{ConnectError, Connectors, Publisher};
 pub use manade_store::IdempotencyKey;
 pub use offline::Offline;
 pub use platform::{Checked, PlatformError, check, connect};

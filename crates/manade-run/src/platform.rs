@@ -85,7 +85,7 @@ pub fn check(path: &Path, fixed: impl Fn(&Name) -> Fixed) -> Result<Checked, Pla
     Ok(Checked { platform, plans, findings })
 }
 
-/// Reaches every connection and what pipelines read from them: what is wrong, and the connections that were reached. Takes
+/// Reaches every connection and what pipelines read from them and write to them: what is wrong, and the connections that were reached. Takes
 /// seconds at most for each.
 pub fn connect(checked: &Checked) -> io::Result<(Vec<Finding>, Vec<String>)> {
     let connectors = Connectors::new()?;
@@ -107,6 +107,11 @@ pub fn connect(checked: &Checked) -> io::Result<(Vec<Finding>, Vec<String>)> {
                 (connectors.check_source(&plan.pipeline.source), &plan.pipeline.source)
             {
                 findings.push(finding(error, &queue.place));
+            }
+            for sink in plan.results.iter().flat_map(|result| &result.spec.outside) {
+                if let Err(error) = connectors.check_sink(sink) {
+                    findings.push(finding(error, &sink.place));
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use manade_connectors::{Connectors, Feed};
+use manade_connectors::{Connectors, Drain, Feed};
 use manade_model::{Finding, Name, Severity};
 use manade_pipeline::collection::Collection;
 use manade_pipeline::dead_letter::{DeadLetter, DeadLetterFilter};
@@ -22,13 +22,16 @@ use crate::inferred;
 use crate::kept::{self, Kept};
 use crate::offline::{kept_by, open_stored};
 use crate::platform::{PlatformError, check};
-use crate::slot::Slot;
+use crate::slot::{Outside, Slot};
 
 /// The target of log records that are findings of the platform's files, a record each.
 pub const FINDING: &str = "manade::finding";
 
 /// How often the platform's files are looked at.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// Bytes of a result's appended rows that are kept beyond `retain` until its sinks have them.
+const MAX_OUTBOX: u64 = 1 << 30;
 
 /// When a client that is turned away may come back.
 pub const BUSY: Duration = Duration::from_secs(1);
@@ -258,10 +261,13 @@ impl Running {
         Health { ready: reasons.is_empty(), reasons }
     }
 
-    /// Every source has ended, or has failed for good.
+    /// Every source has ended and the sinks outside have all rows, or the pipeline has failed for good.
     pub fn finished(&self) -> bool {
-        let done = |status: PipelineStatus| matches!(status.state, PipelineState::Finished | PipelineState::Failed);
-        self.pipelines().into_iter().all(done)
+        let done = |slot: &Arc<Slot>| match slot.status().state {
+            PipelineState::Finished => slot.is_drained(),
+            state => state == PipelineState::Failed,
+        };
+        self.0.slots().iter().all(done)
     }
 
     /// Pipelines that have failed for good, and why.
@@ -335,6 +341,7 @@ impl Inner {
             memory: self.memory.clone(),
             once: self.options.once,
             max_backlog: self.options.max_backlog,
+            max_outbox: MAX_OUTBOX,
         };
         let folder = self.folder.pipeline(&name);
         let started = Pipeline::start(&folder, plan.clone(), &options);
@@ -342,8 +349,8 @@ impl Inner {
             manade_pipeline::StartError::Unfit(findings) => StartError::Findings(findings),
             source => StartError::Pipeline { pipeline: name, source },
         })?;
-        let feed = self.feed(&plan, &pipeline)?;
-        let slot = Slot::running(plan, pipeline, feed);
+        let outside = Outside { feed: self.feed(&plan, &pipeline)?, drains: self.drains(&pipeline)? };
+        let slot = Slot::running(plan, pipeline, outside);
         if let Some(schema) = slot.inferred() {
             inferred::note(&folder, schema);
         }
@@ -356,13 +363,21 @@ impl Inner {
         let Some(inbox) = pipeline.inbox().filter(|_| source.is_outside() && !self.options.once) else {
             return Ok(None);
         };
-        let connectors = if let Some(connectors) = self.connectors.get() {
-            connectors
-        } else {
-            let made = Connectors::new().map_err(StartError::Connectors)?;
-            self.connectors.get_or_init(|| made)
-        };
-        Ok(connectors.feed(source, inbox.clone()))
+        Ok(self.connectors()?.feed(source, inbox.clone()))
+    }
+
+    /// Begins to write to the sinks outside.
+    fn drains(&self, pipeline: &Pipeline) -> Result<Vec<Drain>, StartError> {
+        let start = |outbox| self.connectors()?.drain(outbox, self.options.once).map_err(StartError::Connectors);
+        pipeline.outboxes().into_iter().map(start).collect()
+    }
+
+    fn connectors(&self) -> Result<&Connectors, StartError> {
+        if let Some(connectors) = self.connectors.get() {
+            return Ok(connectors);
+        }
+        let made = Connectors::new().map_err(StartError::Connectors)?;
+        Ok(self.connectors.get_or_init(|| made))
     }
 
     /// Shows the pipelines of the platform and, of the others that are stored, the collections.

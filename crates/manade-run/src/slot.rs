@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use manade_connectors::Feed;
+use manade_connectors::{Drain, Feed};
 use manade_events::ingest::{Accepted, AcceptedFormat};
 use manade_model::{EventSchema, Finding, SparkType};
 use manade_pipeline::collection::Collection;
@@ -17,23 +17,31 @@ use crate::control::{ControlError, IngestError, IngestInfo, IngestKeys, IngestRe
 use crate::offline::unreadable;
 use crate::running::ingest_error;
 
+/// What goes on with servers outside while a pipeline runs.
+#[derive(Default)]
+pub struct Outside {
+    /// Reads a source.
+    pub feed: Option<Feed>,
+    /// Write to sinks.
+    pub drains: Vec<Drain>,
+}
+
 pub struct Slot {
     /// What it was started from.
     plan: Plan,
     /// None while it does not run. Calls hold the lock for reading as long as they last; it is held for writing only
     /// to take the pipeline away, so that `read_recursive` never waits for a call to end.
     pipeline: RwLock<Option<Pipeline>>,
-    /// Reads a source outside while it runs.
-    feed: Mutex<Option<Feed>>,
+    outside: Mutex<Outside>,
     collections: Vec<Arc<dyn Collection>>,
     /// Shown while it does not run.
     rest: Mutex<PipelineStatus>,
 }
 
 impl Slot {
-    pub fn running(plan: Plan, pipeline: Pipeline, feed: Option<Feed>) -> Self {
+    pub fn running(plan: Plan, pipeline: Pipeline, outside: Outside) -> Self {
         let (collections, rest) = (pipeline.collections().to_vec(), Mutex::new(pipeline.status()));
-        Self { plan, pipeline: RwLock::new(Some(pipeline)), feed: Mutex::new(feed), collections, rest }
+        Self { plan, pipeline: RwLock::new(Some(pipeline)), outside: Mutex::new(outside), collections, rest }
     }
 
     /// A pipeline that could not be started; what is stored of it is served as far as it can be read.
@@ -44,7 +52,7 @@ impl Slot {
         if let Some(stored) = stored {
             status = PipelineStatus { state: status.state, reason: status.reason, ..stored.status(name) };
         }
-        Self { plan, pipeline: RwLock::default(), feed: Mutex::default(), collections, rest: Mutex::new(status) }
+        Self { plan, pipeline: RwLock::default(), outside: Mutex::default(), collections, rest: Mutex::new(status) }
     }
 
     pub fn plan(&self) -> &Plan {
@@ -57,7 +65,7 @@ impl Slot {
 
     pub fn status(&self) -> PipelineStatus {
         match &*self.pipeline.read_recursive() {
-            Some(pipeline) => with_feed(pipeline.status(), self.feed.lock().as_ref()),
+            Some(pipeline) => with_outside(pipeline.status(), &self.outside.lock()),
             None => self.rest.lock().clone(),
         }
     }
@@ -126,9 +134,10 @@ impl Slot {
 
     /// Stops the pipeline, after which it shows this state and reason.
     pub fn stop(&self, state: PipelineState, reason: &str) {
-        // What was received is accepted and acknowledged first. It takes a while, and nobody is to wait for it.
-        let feed = self.feed.lock().take();
-        drop(feed);
+        // What was received is accepted and acknowledged first, and what was written is noted. It takes a while, and nobody
+        // is to wait for it.
+        let outside = std::mem::take(&mut *self.outside.lock());
+        drop(outside);
         let taken = {
             let mut pipeline = self.pipeline.write();
             let taken = pipeline.take();
@@ -142,6 +151,11 @@ impl Slot {
         }
     }
 
+    /// Whether the sinks outside have all that is committed.
+    pub fn is_drained(&self) -> bool {
+        self.pipeline.read_recursive().as_ref().is_none_or(Pipeline::is_drained)
+    }
+
     /// What a pipeline that does not run shows from now on.
     pub fn fail(&self, reason: String) {
         let mut status = self.rest.lock();
@@ -150,9 +164,16 @@ impl Slot {
     }
 }
 
-/// A pipeline whose source cannot be read waits.
-fn with_feed(mut status: PipelineStatus, feed: Option<&Feed>) -> PipelineStatus {
-    status.feed = feed.map(Feed::status);
+/// A pipeline whose source cannot be read waits; one whose sink cannot be written goes on.
+fn with_outside(mut status: PipelineStatus, outside: &Outside) -> PipelineStatus {
+    for drain in &outside.drains {
+        let result = status.results.iter_mut().find(|result| result.name == drain.result());
+        let sink = result.and_then(|result| result.sinks.iter_mut().find(|sink| sink.name == drain.sink()));
+        if let Some(sink) = sink {
+            sink.trouble = drain.trouble();
+        }
+    }
+    status.feed = outside.feed.as_ref().map(Feed::status);
     let trouble = status.feed.as_ref().and_then(|feed| feed.trouble.clone());
     if status.state == PipelineState::Running && trouble.is_some() {
         (status.state, status.reason) = (PipelineState::Waiting, trouble);

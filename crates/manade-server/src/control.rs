@@ -240,7 +240,7 @@ async fn filter_body(app: &App, request: Request) -> Result<DeadLetterFilter, Pr
     filter_of(&bytes).map_err(|error| {
         Problem::plain(StatusCode::BAD_REQUEST, "the filter cannot be read")
             .with_details(error.to_string())
-            .with_hint("an object with ids, stage (decode, time, sql, late), reason, result; {} means all")
+            .with_hint("an object with ids, stage (decode, time, sql, late, sink), reason, result; {} means all")
     })
 }
 
@@ -273,7 +273,9 @@ impl ListQuery {
         for (key, value) in form_urlencoded::parse(raw.as_bytes()) {
             let wrong = |what: &str| Problem::plain(StatusCode::BAD_REQUEST, format!("\"{key}\" must be {what}"));
             match key.as_ref() {
-                "stage" => query.filter.stage = Some(stage(&value).ok_or_else(|| wrong("decode, time, sql or late"))?),
+                "stage" => {
+                    query.filter.stage = Some(stage(&value).ok_or_else(|| wrong("decode, time, sql, late or sink"))?);
+                }
                 "reason" => query.filter.reason = Some(value.into_owned()),
                 "result" => query.filter.result = Some(value.into_owned()),
                 "after" => {
@@ -305,6 +307,7 @@ fn stage(name: &str) -> Option<Stage> {
         "time" => Some(Stage::Time),
         "sql" => Some(Stage::Sql),
         "late" => Some(Stage::Late),
+        "sink" => Some(Stage::Sink),
         _ => None,
     }
 }
@@ -339,6 +342,7 @@ fn result_body(result: &ResultStatus) -> Value {
         "expired": result.counters.expired,
         "rows": result.rows,
         "watermark": result.watermark.map(timestamp),
+        "sinks": result.sinks,
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, StatusCode, header};
-use manade_pipeline::status::{FeedStatus, PipelineStatus};
+use manade_pipeline::status::{FeedStatus, PipelineStatus, SinkStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -149,7 +149,8 @@ impl Collector for Pipelines {
         )?;
         self.states(&mut encoder)?;
         self.feeds(&mut encoder)?;
-        self.results(&mut encoder)
+        self.results(&mut encoder)?;
+        self.sinks(&mut encoder)
     }
 }
 
@@ -239,6 +240,42 @@ impl Pipelines {
         for (labels, result) in self.labelled() {
             if let Some(micros) = result.watermark {
                 ConstGauge::new(micros as f64 / 1e6).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those outside.
+    fn sinks(&self, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let sinks: Vec<_> = self
+            .labelled()
+            .flat_map(|([pipeline, result], status)| {
+                status.sinks.iter().map(move |sink| ([pipeline, result, ("sink", sink.name.as_str())], sink))
+            })
+            .collect();
+        if sinks.is_empty() {
+            return Ok(());
+        }
+        let counters: [Reading<SinkStatus>; 2] = [
+            ("sink_delivered", "Rows written to the sink, each time that they were", |sink| sink.delivered),
+            ("sink_refused", "Rows that the sink refused for good", |sink| sink.refused),
+        ];
+        let counter = <ConstCounter<u64> as prometheus_client::metrics::TypedMetric>::TYPE;
+        for (name, help, value) in counters {
+            let mut family = encoder.encode_descriptor(name, help, None, counter)?;
+            for (labels, sink) in &sinks {
+                ConstCounter::new(value(sink)).encode(family.encode_family(labels)?)?;
+            }
+        }
+        let gauges: [Reading<SinkStatus>; 2] = [
+            ("sink_waiting", "Rows that the sink does not have yet", |sink| sink.waiting),
+            ("sink_trouble", "Whether the sink cannot be written at the moment", |sink| sink.trouble.is_some().into()),
+        ];
+        let gauge = <ConstGauge<i64> as prometheus_client::metrics::TypedMetric>::TYPE;
+        for (name, help, value) in gauges {
+            let mut family = encoder.encode_descriptor(name, help, None, gauge)?;
+            for (labels, sink) in &sinks {
+                ConstGauge::new(clamped(value(sink))).encode(family.encode_family(labels)?)?;
             }
         }
         Ok(())

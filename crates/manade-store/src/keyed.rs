@@ -270,6 +270,19 @@ impl Keyed {
         rows
     }
 
+    /// Rows and deleted keys of later commits, as far as they still show.
+    pub fn count_since(&self, since: u64) -> u64 {
+        let parts = self.parts.iter().filter(|part| part.chunk.commits.newest() > since);
+        let rows = parts.map(|part| match &part.chunk.commits {
+            Commits::One(_) => u64::from(part.live),
+            Commits::Each(commits) => {
+                part.live_rows().into_iter().filter(|row| commits[*row as usize] > since).count() as u64
+            }
+        });
+        let tombs = self.tombs.iter_from(|tomb| tomb.commit <= since);
+        rows.sum::<u64>() + tombs.iter().map(|tomb| tomb.rows.num_rows() as u64).sum::<u64>()
+    }
+
     pub fn changes(&self, since: u64) -> Result<Changes, SnapshotError> {
         if since < self.forgotten {
             return Err(SnapshotError::TooOld { oldest: self.forgotten });

@@ -198,6 +198,14 @@ impl Snapshot {
         self.table.row_ids()
     }
 
+    /// How many rows of a keyed table, deleted ones too, [`Snapshot::changes`] tells of.
+    pub fn count_since(&self, since: u64) -> u64 {
+        match &self.table.contents {
+            Contents::Keyed(table) => table.count_since(since),
+            Contents::Append(_) => 0,
+        }
+    }
+
     /// What changed after commit `since`, up to this snapshot's; [`SnapshotError::TooOld`] where that is no longer known:
     /// keys were forgotten, or rows dropped, which the caller may not have seen.
     pub fn changes(&self, since: u64) -> Result<Changes, SnapshotError> {

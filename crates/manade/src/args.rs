@@ -31,6 +31,9 @@ pub enum Command {
     /// Write a first pipeline, for the events of a file where one is named
     #[command(after_help = "Example: manade init weather --from measurements.ndjson")]
     Init(Init),
+    /// Send made-up events, or those of a file, to a pipeline's own source
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(Generate),
     /// Show how far each pipeline is
     #[command(after_help = "Example: manade status --data examples/flights/.manade")]
     Status(Status),
@@ -56,6 +59,14 @@ pub enum Command {
     #[command(after_help = "Example: manade completions bash > ~/.local/share/bash-completion/completions/manade")]
     Completions(Completions),
 }
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  manade generate clicks --rate 5000
+  manade generate clicks shop --count 1000000 --rate max --late 0.01 --ragged 0.001
+  manade generate clicks shop --from yesterday.ndjson.gz --speed 60
+
+Where the source takes files, they are written; events over HTTP go to the `manade up` that runs; messages to the broker.";
 
 const DATA_EXAMPLES: &str = "\
 Examples:
@@ -193,6 +204,55 @@ pub struct Init {
     /// The pipeline's name [default: the file's, else events]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Generate {
+    pub pipeline: String,
+    /// The platform: a folder of YAML files, or one file
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Events a second, or max for as many as are taken
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = rate)]
+    pub rate: Rate,
+    /// Stop after so many events
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Send the events of this file instead: NDJSON, also .gz and .zst
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Send them as their event times come, so many times as fast
+    #[arg(long, value_name = "X", requires = "from", conflicts_with = "rate", value_parser = positive)]
+    pub speed: Option<f64>,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// What made-up events are like.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Made-up events")]
+pub struct Shape {
+    /// The same events again, ids too [default: others each time]
+    #[arg(long, value_name = "N", conflicts_with = "from")]
+    pub seed: Option<u64>,
+    /// Different values of a text or whole number; the first is the most frequent
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = at_least_one, conflicts_with = "from")]
+    pub keys: usize,
+    /// Share that is too late, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share, conflicts_with = "from")]
+    pub late: f64,
+    /// Share with a field that is missing, null, of another type or unknown, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share, conflicts_with = "from")]
+    pub ragged: f64,
+}
+
+/// How fast events are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    EventsPerSecond(f64),
+    Max,
 }
 
 /// Which platform a command is about.
@@ -361,6 +421,7 @@ pub enum Stage {
     Time,
     Sql,
     Late,
+    Sink,
 }
 
 #[derive(Debug, Args)]
@@ -468,6 +529,23 @@ fn worded(error: units::UnitError) -> String {
         Some(hint) => format!("{}; {hint}", error.message),
         None => error.message,
     }
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match text {
+        "max" => Ok(Rate::Max),
+        _ => positive(text).map(Rate::EventsPerSecond).map_err(|_| "write events a second, or max".to_owned()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "it must be a number above 0".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it must be a number from 0 to 1, like 0.01".to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

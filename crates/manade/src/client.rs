@@ -33,6 +33,9 @@ pub const DEFAULT_DATA: &str = ".manade";
 /// File in the data folder with the address of the `up` that has it open.
 const ADDRESS_FILE: &str = "address";
 
+/// HTTP's status of a server that takes nothing at the moment.
+const BUSY: u16 = 503;
+
 /// For an `up` that has its folder locked but does not listen yet, and for other readers of a stopped platform.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -56,14 +59,22 @@ impl Client {
     /// `--url`, else `--data`, else the environment's MANADE_URL, else `.manade`, else what listens where `up` does by
     /// default.
     pub fn connect(target: &Target) -> Result<Self, Failure> {
-        let url = target.url.clone().or_else(|| {
-            let is_free = target.data.is_none();
-            is_free.then(|| std::env::var("MANADE_URL").ok()).flatten().filter(|url| !url.is_empty())
-        });
-        match url {
+        match target.named_url() {
             Some(url) => Self::to(&url),
             None => Self::of_data(target),
         }
+    }
+
+    /// The `manade up` that runs over a data folder, where one does, unless another address is named. The folder of a
+    /// stopped platform is left alone.
+    pub fn running(target: &Target, data: &Path) -> Result<Option<Self>, Failure> {
+        if let Some(url) = target.named_url() {
+            return Self::to(&url).map(Some);
+        }
+        let Some(address) = read_address(data) else { return Ok(None) };
+        let client = Self::to(&format!("http://{address}"))?;
+        // The file of one that was killed stays behind.
+        Ok(client.is_manade().then_some(client))
     }
 
     /// A platform runs behind it.
@@ -89,6 +100,20 @@ impl Client {
         let request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         let request = request.config().timeout_recv_response(None).build();
         self.answer(request.send(body.to_string().as_bytes()))?.json()
+    }
+
+    /// Sends events to a pipeline, one a line; `false`: it is behind and has taken none of them.
+    pub fn ingest(&self, pipeline: &str, lines: &str) -> Result<bool, Failure> {
+        let request = self.agent.post(format!("{}/ingest/{}", self.base, segment(pipeline)));
+        let response = request.header("content-type", "application/x-ndjson").send(lines.as_bytes());
+        if response.as_ref().is_ok_and(|response| response.status() == BUSY) {
+            return Ok(false);
+        }
+        self.answer(response).map(|_| true)
+    }
+
+    fn is_manade(&self) -> bool {
+        self.get("/health").and_then(Answer::json).is_ok_and(|body| body["status"] == "healthy")
     }
 
     fn of_data(target: &Target) -> Result<Self, Failure> {
@@ -118,8 +143,7 @@ impl Client {
     /// No data folder: a platform that was started elsewhere may be listening all the same.
     fn without_data(target: &Target, data: &Path) -> Result<Self, Failure> {
         let client = Self::to(&format!("http://{DEFAULT_ADDRESS}"))?;
-        let is_ours = |answer: Answer| answer.json().is_ok_and(|body| body["status"] == "healthy");
-        if target.data.is_none() && client.get("/health").is_ok_and(is_ours) {
+        if target.data.is_none() && client.is_manade() {
             return Ok(client);
         }
         let failure = Failure::new(format!("there is no data folder at {}", data.display()));
@@ -170,6 +194,16 @@ impl Client {
                 })
             }
         }
+    }
+}
+
+impl Target {
+    /// `--url`, else the environment's where no data folder is named.
+    fn named_url(&self) -> Option<String> {
+        self.url.clone().or_else(|| {
+            let is_free = self.data.is_none();
+            is_free.then(|| std::env::var("MANADE_URL").ok()).flatten().filter(|url| !url.is_empty())
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod logs;
 mod output;
 mod screen;
+mod signals;
 mod stored;
 mod table;
 

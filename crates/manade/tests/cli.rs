@@ -17,6 +17,7 @@ mod cli {
     mod data;
     mod dead_letters;
     mod general;
+    mod generate;
     mod init;
     mod live;
     mod pages;

@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: what is promised of speed, measured beside the systems that a user would take instead.
 //!
-//! - [`throughput`], [`ingest`], [`queries`], [`growth`], [`start`]: the benchmarks; docs/benchmarks.md says what each measures
+//! - [`throughput`], [`ingest`], [`queries`], [`growth`], [`start`], [`chain`]: the benchmarks; docs/benchmarks.md says what each measures
 //! - [`events`]: what is measured with, from [`random`] numbers
 //! - [`program`]: the program under test; [`peers`]: Spark and Flink; [`rows`]: whether they give the same
 //! - [`load`]: HTTP clients; [`statistics`] and [`figures`]: what comes of it, [`plot`]ted too
 
+mod chain;
 mod events;
 mod figures;
 mod growth;
@@ -49,12 +50,13 @@ pub struct Options {
 }
 
 type Run = fn(&Bench) -> Result<Section>;
-const ALL: [(&str, Run); 5] = [
+const ALL: [(&str, Run); 6] = [
     ("throughput", throughput::run),
     ("ingest", ingest::run),
     ("queries", queries::run),
     ("growth", growth::run),
     ("start", start::run),
+    ("chain", chain::run),
 ];
 const PAGE: &str = "docs/benchmarks.md";
 

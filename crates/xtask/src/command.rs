@@ -2,13 +2,14 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
-use crate::{bench, crash, fuzz, generate, services, test, tidy};
+use crate::{bench, crash, fuzz, generate, services, suites, test, tidy};
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -23,16 +24,18 @@ usage: cargo xtask COMMAND
   generate [--check]   writes the files that are generated from the code; --check compares them only
   dist                 builds what is shipped and benchmarked
   bench [NAME ...] [--runs N] [--events N] [--binary PATH] [--without spark|flink] [--json FILE] [--write-docs]
-                       measures throughput, ingest, queries, growth and start, or those that are named, beside Spark and
-                       Flink, which are installed into $MANADE_CACHE; docs/benchmarks.md says what and how.
+                       measures throughput, ingest, queries, growth, start and chain, or those that are named, beside
+                       Spark and Flink, which are installed into $MANADE_CACHE; docs/benchmarks.md says what and how.
                        --runs (3) is the number of runs of which the median counts; --events is for a quick look;
                        --binary takes another program than what `dist` builds; --json appends a line a figure;
                        --write-docs puts the figures into docs/benchmarks.md
   crash [--runs N] [--seed N] [--power-cut] [--binary PATH]
                        kills a loaded `manade up` again and again and compares what it holds; --power-cut also takes away
                        what was not synced
+  soak [--minutes N] [--seed N]
+                       the connectors under load for so long (60), while parts are killed and hang at random
   services up|down|status [NAME ...]
-                       real servers to try things with, all or those that are named: rabbitmq. They are installed like what
+                       real servers to try things with, all or those that are named: rabbitmq, mongodb, kafka, s3. They are installed like what
                        the suites need; each has its files in $MANADE_CACHE
   fuzz TARGET [--seconds N]
                        libFuzzer over events, platform files (platform) or query strings (query)";
@@ -57,6 +60,12 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
         ["crash", options @ ..] => {
             workspace.build()?;
             crash::run(&workspace, &crash_options(options)?, report::say)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["soak", options @ ..] => {
+            workspace.build()?;
+            let (minutes, seed) = soak_options(options)?;
+            suites::soak::run(&workspace, Duration::from_mins(minutes), seed)?;
             Ok(ExitCode::SUCCESS)
         }
         ["services", action @ ("up" | "down" | "status"), names @ ..] => {
@@ -137,7 +146,7 @@ fn count(text: &str) -> Result<u64> {
 }
 
 fn crash_options(words: &[&str]) -> Result<crash::Options> {
-    let mut options = crash::Options { runs: 25, seed: None, power_cut: false, binary: None };
+    let mut options = crash::Options { runs: 25, seed: None, power_cut: false, binary: None, longest: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
@@ -150,6 +159,20 @@ fn crash_options(words: &[&str]) -> Result<crash::Options> {
         }
     }
     Ok(options)
+}
+
+fn soak_options(words: &[&str]) -> Result<(u64, Option<u64>)> {
+    let (mut minutes, mut seed) = (60, None);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
+        match *word {
+            "--minutes" => minutes = count(value()?)?,
+            "--seed" => seed = Some(value()?.parse().context("--seed needs a number")?),
+            other => bail!("unknown option {other}\n{USAGE}"),
+        }
+    }
+    Ok((minutes, seed))
 }
 
 fn single(name: &str, step: impl FnOnce() -> Result<report::Outcome>) -> ExitCode {

@@ -56,7 +56,7 @@ pub fn output_of(command: &mut Command, limit: Duration) -> Result<String> {
 }
 
 /// `None`: it did not end in time and was killed.
-fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+pub fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::http;
 use crate::process;
@@ -69,15 +70,48 @@ impl Server {
         }
     }
 
+    /// What a path answers.
+    pub fn json(&self, path: &str) -> Result<Value> {
+        let response = http::get(self.port, path, "application/json")?;
+        ensure!(response.status == 200, "{path} answers {}: {}", response.status, response.body);
+        Ok(serde_json::from_str(&response.body)?)
+    }
+
+    /// How a pipeline's result stands.
+    pub fn result(&self, pipeline: &str, name: &str) -> Result<Value> {
+        let status = self.json(&format!("/api/v1/pipelines/{pipeline}"))?;
+        let results = status["results"].as_array().context("a pipeline has results")?;
+        results.iter().find(|result| result["name"] == name).cloned().with_context(|| format!("no result {name}"))
+    }
+
+    /// Rows of a collection, values with commas between, null as nothing.
+    pub fn rows(&self, query: &str) -> Result<Vec<String>> {
+        let rows = self.json(&format!("/data/{query}"))?;
+        let text = |value: &Value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let row = |row: &Value| {
+            row.as_object().map(|row| row.values().map(text).collect::<Vec<_>>().join(",")).unwrap_or_default()
+        };
+        Ok(rows.as_array().context("rows are an array")?.iter().map(row).collect())
+    }
+
     pub fn wait_until_ready(&mut self) -> Result<()> {
+        self.wait_for("/health/ready")
+    }
+
+    /// Until this path is answered well.
+    pub fn wait_for(&mut self, path: &str) -> Result<()> {
         let start = Instant::now();
         loop {
             self.check()?;
-            if http::get(self.port, "/health/ready", "*/*").is_ok_and(|response| response.status == 200) {
+            if http::get(self.port, path, "*/*").is_ok_and(|response| response.status == 200) {
                 return Ok(());
             }
             if start.elapsed() > START {
-                bail!("manade up was not ready within {} s\n{}", START.as_secs(), self.log());
+                bail!("manade up did not answer {path} within {} s\n{}", START.as_secs(), self.log());
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -93,10 +127,10 @@ impl Drop for Server {
 }
 
 /// A free port that the system gives to no client by itself, which are those from 32768 on: a server that is started again
-/// finds it free.
-pub fn lasting_port() -> Result<u16> {
+/// finds it free. `behind`: from the port behind this one on.
+pub fn lasting_port(behind: u16) -> Result<u16> {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000)?;
-    let mut ports = first..32_000;
+    let mut ports = first.max(behind + 1)..32_000;
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no port is free")
 }
 

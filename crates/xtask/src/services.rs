@@ -6,6 +6,7 @@
 mod kafka;
 mod mongodb;
 mod rabbitmq;
+mod s3;
 
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use crate::report::say;
 use crate::tools::{Need, Tools};
 
+pub use mongodb::SERVICE as MONGODB;
 pub use rabbitmq::SERVICE as RABBITMQ;
 
 /// A server, as data.
@@ -36,7 +38,7 @@ pub struct Service {
     pub url: fn(u16) -> String,
 }
 
-pub const ALL: [&Service; 3] = [&RABBITMQ, &mongodb::SERVICE, &kafka::SERVICE];
+pub const ALL: [&Service; 4] = [&RABBITMQ, &MONGODB, &kafka::SERVICE, &s3::SERVICE];
 
 /// Where a server runs.
 pub struct Place {

@@ -1,18 +1,26 @@
 //! Tests that need other programs: what each needs, and how it runs.
 
 mod browser;
+mod certificates;
+mod chain;
 mod clients;
 mod crash;
 mod differential;
 mod failures;
 mod metrics;
+mod mongodb;
+mod parquet;
+mod proxy;
 mod rabbitmq;
 mod schemathesis;
+mod secrets;
+pub mod soak;
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::process;
 use crate::report::Outcome;
@@ -26,19 +34,48 @@ pub struct Suite {
     pub run: fn(&Workspace, &Tools) -> Result<Outcome>,
 }
 
-/// In the order in which they run.
-pub const ALL: [Suite; 10] = [
+/// In the order in which they run: first those in which events can be lost, see [`crate::test`].
+pub const ALL: [Suite; 13] = [
     failures::SUITE,
+    crash::KILLS,
+    crash::POWER_CUTS,
+    rabbitmq::SUITE,
+    mongodb::SUITE,
+    chain::SUITE,
+    parquet::SUITE,
     differential::SUITE,
     schemathesis::SUITE,
     metrics::SUITE,
     clients::PYTHON,
     clients::JAVASCRIPT,
     browser::SUITE,
-    rabbitmq::SUITE,
-    crash::KILLS,
-    crash::POWER_CUTS,
 ];
+
+/// How long anything may take before it has failed, on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Asks again and again, until it is so; `how` says how things stand where it was in vain.
+fn wait_for<R>(
+    rig: &mut R,
+    what: &str,
+    mut is_there: impl FnMut(&mut R) -> Result<bool>,
+    how: impl Fn(&R) -> String,
+) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let found = is_there(rig);
+        if matches!(found, Ok(true)) {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            match found {
+                Err(error) => return Err(error.context(format!("waited for {what}"))),
+                Ok(_) => bail!("waited for {what} in vain; {}", how(rig)),
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// Runs a script that ends with the line `N passed, N failed`.
 fn counting(command: &mut Command, limit: Duration) -> Result<Outcome> {

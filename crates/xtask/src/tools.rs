@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process;
 
@@ -36,10 +36,14 @@ pub struct GoProgram {
     pub version: &'static str,
     /// Files that its releases are made with and that its module lacks: path below the import path, and content.
     pub generated: &'static [(&'static str, &'static str)],
+    /// What is mended in its source: path, text, and what stands there then.
+    pub mended: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// What PySpark and PyFlink run on.
 pub const JAVA: Need = Need::Debian { package: "openjdk-17-jre-headless", probe: "java" };
+/// Clients of RabbitMQ and MongoDB.
+pub const CHAIN: Need = Need::Pip { environment: "chain", packages: &["pika==1.3.2", "pymongo==4.15.4"] };
 /// What Manade's SQL and its speed are compared with.
 pub const SPARK: Need = Need::Pip { environment: "spark", packages: &["pyspark==4.3.0"] };
 
@@ -142,7 +146,9 @@ impl Tools {
     fn go(&self, folder: &str, wanted: &GoProgram) -> Result<()> {
         let program = self.go_program(folder);
         let folder = self.folder.join(format!("go-{folder}"));
-        once(&folder, &[wanted.package, wanted.version], || {
+        let mended = wanted.mended.iter().map(|(_, _, new)| *new);
+        let parts: Vec<&str> = [wanted.package, wanted.version].into_iter().chain(mended).collect();
+        once(&folder, &parts, || {
             self.debian("golang-go", "go")?;
             let go = |arguments: &[&str]| quietly(Command::new("go").current_dir(&folder).args(arguments));
             go(&["mod", "init", "tools"])?;
@@ -154,6 +160,12 @@ impl Tools {
             for (path, content) in wanted.generated {
                 let path = folder.join("vendor").join(path);
                 fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+            }
+            for (path, old, new) in wanted.mended {
+                let path = folder.join("vendor").join(path);
+                let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+                ensure!(text.contains(old), "{} has no {old:?}", path.display());
+                fs::write(&path, text.replace(old, new)).with_context(|| format!("write {}", path.display()))?;
             }
             go(&["build", "-mod=vendor", "-o", &program.to_string_lossy(), wanted.package])
         })

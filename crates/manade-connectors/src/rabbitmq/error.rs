@@ -44,7 +44,9 @@ pub fn code(error: &Error) -> Option<u16> {
 fn hint(code: u16, text: &str) -> Option<&'static str> {
     match code {
         403 if text.contains("Login") => Some("check the user in the url, and `password`"),
+        403 if text.contains("exchange") => Some("let the user write to the exchange: rabbitmqctl set_permissions"),
         403 => Some("let the user read the queue: rabbitmqctl set_permissions"),
+        404 if text.contains("no exchange") => Some("create the exchange, and bind a queue to it"),
         404 => Some("create the queue, or let Manade do it: `declare: { type: quorum }`"),
         405 => Some("another connection holds it exclusively"),
         406 => Some("the queue is there with other properties than `declare` says"),

@@ -3,7 +3,9 @@
 mod budget;
 mod error;
 mod message;
+mod publish;
 mod read;
+mod sink;
 mod transport;
 
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use lapin::{Channel, Queue};
 use manade_model::{QueueType, RabbitMq, RabbitMqSource};
 
 use crate::ConnectError;
+pub(crate) use publish::Publisher;
 pub(crate) use read::read;
+pub(crate) use sink::{Sender, check_exchange};
 
 /// AMQP's reply code for an argument that is wrong.
 const PRECONDITION_FAILED: u16 = 406;

@@ -18,19 +18,20 @@ use lapin::tcp::AsyncTcpStream;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Connection, ConnectionProperties};
 use manade_model::RabbitMq;
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::budget::{Budget, Budgeted};
 use super::error::describe;
-use crate::{ConnectError, secret, tls};
+use crate::reach::{self, Server};
+use crate::{ConnectError, secret};
 
 /// Until the broker has let us in.
 const CONNECT: Duration = Duration::from_secs(10);
 /// A broker that says nothing for twice as long is taken for gone, seconds.
 const HEARTBEAT: u16 = 10;
+
+const SERVER: Server = Server { name: "broker", protocol: "AMQP" };
 
 /// `name` is what the broker's tools show; what is received is within the budget.
 pub async fn connect(broker: &RabbitMq, name: &str, budget: &Arc<Budget>) -> Result<Connection, ConnectError> {
@@ -60,8 +61,12 @@ fn is_tls(broker: &RabbitMq) -> bool {
     broker.url.scheme == "amqps"
 }
 
+fn address(broker: &RabbitMq) -> (&str, u16) {
+    broker.url.first(if is_tls(broker) { 5671 } else { 5672 })
+}
+
 fn uri(broker: &RabbitMq, password: Option<String>) -> AMQPUri {
-    let (host, port) = broker.url.first(if is_tls(broker) { 5671 } else { 5672 });
+    let (host, port) = address(broker);
     // Guest is what brokers know without being told.
     let username = broker.url.user.clone().unwrap_or_else(|| "guest".to_owned());
     let password = password.unwrap_or_else(|| if username == "guest" { "guest".to_owned() } else { String::new() });
@@ -74,41 +79,15 @@ fn uri(broker: &RabbitMq, password: Option<String>) -> AMQPUri {
 }
 
 async fn stream(broker: &RabbitMq) -> Result<Box<dyn Duplex>, ConnectError> {
-    let (host, port) = broker.url.first(if is_tls(broker) { 5671 } else { 5672 });
-    let stream = TcpStream::connect((host, port)).await.map_err(|e| unreachable(broker, host, &e))?;
+    let (host, port) = address(broker);
+    let stream = reach::tcp(&broker.url, host, port, SERVER).await?;
     // Acknowledgements are small and must not wait.
     let _ = stream.set_nodelay(true);
     if !is_tls(broker) {
         return Ok(Box::new(Compat::new(stream)));
     }
-    let connector = tls::connector(&broker.tls)?;
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::new(format!("{host} is no name for TLS")))?;
-    let stream = connector.connect(name, stream).await.map_err(|e| tls_error(broker, &e))?;
+    let stream = reach::tls(&broker.url, &broker.tls, host, stream, SERVER).await?;
     Ok(Box::new(Compat::new(stream)))
-}
-
-fn unreachable(broker: &RabbitMq, host: &str, error: &io::Error) -> ConnectError {
-    let url = &broker.url;
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            ConnectError::new(format!("{url} refuses connections")).with_hint("is the broker up, and is this its port?")
-        }
-        // Of names that cannot be resolved, the standard library tells no kind.
-        _ if error.raw_os_error().is_none() => {
-            ConnectError::new(format!("the name {host} cannot be resolved")).with_hint("check the host of the url")
-        }
-        _ => ConnectError::new(format!("{url} cannot be reached: {error}")),
-    }
-}
-
-fn tls_error(broker: &RabbitMq, error: &io::Error) -> ConnectError {
-    let hint = if error.to_string().contains("UnknownIssuer") {
-        "name the broker's authority with `tls: { ca: { file: ca.pem } }`"
-    } else {
-        "is this the port of AMQP over TLS, and is the certificate of this host?"
-    };
-    ConnectError::new(format!("no TLS connection to {}: {error}", broker.url)).with_hint(hint)
 }
 
 /// What lapin speaks over.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::placed_name;
-use crate::connection::{Connection, RabbitMq, Secret, Target, Tls};
+use crate::connection::{Connection, MongoDb, RabbitMq, Secret, Target, Tls};
 use crate::finding::Place;
 use crate::pipeline::Name;
 use crate::read::{Got, Item, Object, Reading};
@@ -49,6 +49,15 @@ impl Connections {
     pub(super) fn rabbitmq(&self, reading: &mut Reading<'_>, object: &Object<'_>) -> Option<RabbitMq> {
         match self.named(reading, object, "rabbitmq")? {
             Target::RabbitMq(broker) => Some(broker.clone()),
+            Target::MongoDb(_) => None,
+        }
+    }
+
+    /// The store that the key `connection` of `object` names, as above.
+    pub(super) fn mongodb(&self, reading: &mut Reading<'_>, object: &Object<'_>) -> Option<MongoDb> {
+        match self.named(reading, object, "mongodb")? {
+            Target::MongoDb(store) => Some(store.clone()),
+            Target::RabbitMq(_) => None,
         }
     }
 
@@ -78,6 +87,9 @@ impl Connections {
 
 /// Secrets that are named are added with their places.
 fn target(reading: &mut Reading<'_>, spec: &Object<'_>, secrets: &mut Vec<(Secret, Place)>) -> Option<Target> {
+    if let Some(object) = spec.object("mongodb") {
+        return mongodb(reading, object, secrets).map(Target::MongoDb);
+    }
     let object = spec.object("rabbitmq")?;
     let password = secret(reading, object, "password", secrets);
     let tls = object.object("tls").map(|object| tls(reading, object, secrets)).unwrap_or_default();
@@ -111,6 +123,48 @@ fn amqp_url(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<Url> {
         return Some(url);
     };
     reading.error(*mark, format!("`url`: {message}"), Some(hint.to_owned()));
+    None
+}
+
+/// Options of MongoDB's URLs that are known. Others would change what is promised: how writes are confirmed, say.
+const MONGODB_OPTIONS: [&str; 5] = ["replicaSet", "authSource", "authMechanism", "directConnection", "tls"];
+
+fn mongodb(reading: &mut Reading<'_>, object: &Object<'_>, secrets: &mut Vec<(Secret, Place)>) -> Option<MongoDb> {
+    let password = secret(reading, object, "password", secrets);
+    let written = object.object("tls").map(|object| tls(reading, object, secrets));
+    let url = mongodb_url(reading, object)?;
+    let of_url = url.query.iter().find(|(key, _)| key == "tls").map(|(_, value)| value == "true");
+    if let (Some(false), Some(mark)) = (of_url, object.key_mark("tls")) {
+        let message = "`tls` has no effect: the url says `tls=false`".to_owned();
+        reading.error(mark, message, Some("take `tls=false` out of the url, or leave `tls` out".to_owned()));
+    }
+    let tls = written.or_else(|| (of_url == Some(true)).then(Tls::default));
+    Some(MongoDb { url, password, tls })
+}
+
+fn mongodb_url(reading: &mut Reading<'_>, object: &Object<'_>) -> Option<Url> {
+    let Some(Item { got: Got::Text(text), mark }) = object.get("url") else { return None };
+    let url = url(reading, text, *mark, &["mongodb"])?;
+    let unknown = url.query.iter().find(|(key, _)| !MONGODB_OPTIONS.contains(&key.as_str()));
+    let is_flag = |(key, value): &&(String, String)| {
+        ["tls", "directConnection"].contains(&key.as_str()) && !["true", "false"].contains(&value.as_str())
+    };
+    let (message, hint) = if let Some((key, _)) = unknown {
+        let hint = match crate::closest(key, MONGODB_OPTIONS.into_iter()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the options here are {}", MONGODB_OPTIONS.join(", ")),
+        };
+        (format!("the option `{key}` is not taken"), hint)
+    } else if let Some((key, _)) = url.query.iter().find(is_flag) {
+        (format!("the option `{key}` is neither true nor false"), format!("write `{key}=true`"))
+    } else if url.path.as_deref().is_some_and(|path| path.contains('/')) {
+        ("it names a database with a slash".to_owned(), "the path is the database that knows the user".to_owned())
+    } else if url.user.is_none() && object.has("password") {
+        ("it names no user, and there is a password".to_owned(), "write it like `mongodb://user@host`".to_owned())
+    } else {
+        return Some(url);
+    };
+    reading.error(*mark, format!("`url`: {message}"), Some(hint));
     None
 }
 

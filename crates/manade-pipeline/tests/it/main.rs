@@ -9,4 +9,5 @@ mod counters;
 mod cuts;
 mod files;
 mod lateness;
+mod outbox;
 mod rig;

@@ -30,7 +30,8 @@ impl Rig {
     pub fn new(spec: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("in")).unwrap();
-        let options = PipelineOptions { workers: 2, memory: Memory::unbounded(), once: false, max_backlog: u64::MAX };
+        let (memory, max_backlog, max_outbox) = (Memory::unbounded(), u64::MAX, u64::MAX);
+        let options = PipelineOptions { workers: 2, memory, once: false, max_backlog, max_outbox };
         let data = dir.path().join("data");
         Self { dir, data, spec: spec.to_owned(), options, pipeline: None, backups: 0 }
     }
@@ -45,7 +46,9 @@ impl Rig {
 
     pub fn plan(&self) -> Plan {
         let spec: String = self.spec.lines().map(|line| format!("  {line}\n")).collect();
-        let text = format!("apiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: {{ name: p }}\nspec:\n{spec}");
+        let head = "apiVersion: manade.dev/v1alpha1\nkind:";
+        let store = "Connection\nmetadata: { name: store }\nspec: { mongodb: { url: 'mongodb://127.0.0.1' } }";
+        let text = format!("{head} Pipeline\nmetadata: {{ name: p }}\nspec:\n{spec}---\n{head} {store}\n");
         let parsed = parse(&[PlatformFile { path: self.path("p.yaml"), text: text.clone() }]);
         let show = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let pipeline =

@@ -20,6 +20,14 @@ pub fn schemas() -> Map<String, Value> {
         ("expired", counter()),
         ("rows", counter()),
         ("watermark", moment()),
+        ("sinks", json!({ "type": "array", "items": { "$ref": "#/components/schemas/sink" } })),
+    ]);
+    let sink = object(&[
+        ("name", json!({ "type": "string" })),
+        ("delivered", counter()),
+        ("refused", counter()),
+        ("waiting", counter()),
+        ("trouble", text()),
     ]);
     let feed = object(&[
         ("trouble", text()),
@@ -57,6 +65,7 @@ pub fn schemas() -> Map<String, Value> {
     Map::from_iter([
         ("problem".to_owned(), problem()),
         ("result".to_owned(), result),
+        ("sink".to_owned(), sink),
         ("feed".to_owned(), feed),
         ("pipeline".to_owned(), pipeline),
         ("dead_letter".to_owned(), letter),
@@ -76,7 +85,7 @@ fn letter_filter() -> Value {
                 "items": { "type": "integer", "minimum": 0, "maximum": LARGEST_ID },
                 "description": "One of these; an empty list means none.",
             },
-            "stage": { "type": ["string", "null"], "enum": ["decode", "time", "sql", "late", null] },
+            "stage": { "type": ["string", "null"], "enum": ["decode", "time", "sql", "late", "sink", null] },
             "reason": { "type": ["string", "null"], "description": "Reasons that contain this text." },
             "result": { "type": ["string", "null"] },
         },
@@ -351,5 +360,5 @@ fn path_parameter(name: &str, schema: Value) -> Value {
 }
 
 fn stage() -> Value {
-    json!({ "type": "string", "enum": ["decode", "time", "sql", "late"] })
+    json!({ "type": "string", "enum": ["decode", "time", "sql", "late", "sink"] })
 }

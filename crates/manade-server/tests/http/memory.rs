@@ -213,6 +213,7 @@ impl Backend for Platform {
             counters: ResultCounters { late: 1, failed: 2, selected: 30, written: 27, expired: 0 },
             rows: 27,
             watermark: Some(978_307_200_000_000),
+            sinks: Vec::new(),
         };
         Some(PipelineStatus {
             name: name.to_owned(),

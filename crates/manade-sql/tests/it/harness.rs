@@ -119,6 +119,7 @@ pub fn spec(sql: &str) -> ResultSpec {
         emit: Emit::Updates,
         emit_place: place.clone(),
         sinks: vec![Sink::Collection],
+        outside: Vec::new(),
         index: Vec::new(),
         limit: None,
         start: Start::Earliest,

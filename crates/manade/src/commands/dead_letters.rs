@@ -217,6 +217,7 @@ impl Stage {
             Self::Time => "time",
             Self::Sql => "sql",
             Self::Late => "late",
+            Self::Sink => "sink",
         }
     }
 }

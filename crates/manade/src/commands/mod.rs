@@ -16,6 +16,7 @@ mod completions;
 mod data;
 mod dead_letters;
 mod functions;
+mod generate;
 mod init;
 mod openapi;
 mod reset;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Reset(args) => reset::run(&args),

@@ -43,7 +43,8 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
         Table::new(&["RESULT", "PIPELINE", "ROWS", "SELECTED", "WRITTEN", "LATE", "FAILED", "WATERMARK"]);
     let feed_counters = ["received", "repeated", "unacknowledged", "ready"];
     let mut of_feeds = Table::new(&["FEED OF", "RECEIVED", "REPEATED", "UNACKNOWLEDGED", "READY"]);
-    let mut has_feeds = false;
+    let mut of_sinks = Table::new(&["SINK", "RESULT", "DELIVERED", "REFUSED", "WAITING"]);
+    let (mut has_feeds, mut has_sinks) = (false, false);
     let mut reasons = String::new();
     for pipeline in pipelines {
         let name = word(pipeline, "name");
@@ -64,10 +65,20 @@ fn text(pipelines: &Value, width: Option<usize>) -> String {
             row.extend(result_counters.map(|counter| Cell::number(&result[counter])));
             row.push(Cell::text(word(result, "watermark")));
             of_results.push(row);
+            for sink in result["sinks"].as_array().into_iter().flatten() {
+                has_sinks = true;
+                let mut row = vec![Cell::text(word(sink, "name")), Cell::text(word(result, "name"))];
+                row.extend(["delivered", "refused", "waiting"].map(|counter| number(&sink[counter])));
+                of_sinks.push(row);
+                if let Some(trouble) = sink["trouble"].as_str() {
+                    let _ = writeln!(reasons, "{} is waiting: {trouble}", word(sink, "name"));
+                }
+            }
         }
     }
     let feeds = if has_feeds { of_feeds.render(width) + "\n" } else { String::new() };
-    format!("{}\n{feeds}{}{reasons}", of_pipelines.render(width), of_results.render(width))
+    let sinks = if has_sinks { format!("\n{}", of_sinks.render(width)) } else { String::new() };
+    format!("{}\n{feeds}{}{sinks}{reasons}", of_pipelines.render(width), of_results.render(width))
 }
 
 /// What is not known is a dash.

@@ -330,3 +330,43 @@ fn a_broker_that_cannot_be_reached_says_why() {
     assert!(unknown.contains("p.yaml:3:19: error: the name no-such-host.invalid cannot be resolved"), "{unknown}");
     assert!(!(refused + &unknown).contains("hunter2"));
 }
+
+/// What a sink outside cannot hold is told before anything runs.
+#[test]
+fn what_a_sink_cannot_hold() {
+    let place = Place::empty();
+    place.write("e.ndjson", "{\"user\":\"a\",\"n\":1.5}\n");
+    place.write(
+        "connections.yaml",
+        "apiVersion: manade.dev/v1alpha1\nkind: Connection\nmetadata: { name: store }\nspec: { mongodb: { url: 'mongodb://h' } }\n",
+    );
+    let shown = told(
+        &place,
+        "  source: { file: { path: e.ndjson } }
+  results:
+    - name: documents
+      sql: SELECT user AS _id, n AS `$n` FROM events
+      sinks: [mongodb: { connection: store, database: d, collection: a }]
+    - name: groups
+      sql: SELECT user, count(*) AS n FROM events GROUP BY user
+      sinks: [parquet: { path: lake/a }]
+    - name: files
+      sql: SELECT user, n FROM events
+      sinks: [parquet: { path: lake/b, partitionBy: [usr, n] }]
+    - name: nothing
+      sql: SELECT user FROM events
+      sinks: [parquet: { path: lake/c, partitionBy: [user] }]
+",
+    );
+    for line in [
+        "p.yaml:9:15: error: the column `_id` of documents cannot be sent: a document has a field of this name already",
+        "p.yaml:9:15: error: the column `$n` of documents cannot be sent: MongoDB takes no field of this name",
+        "p.yaml:12:15: error: the rows of groups change, and those in a file cannot",
+        "p.yaml:15:54: error: files has no column `usr`\n  hint: did you mean `user`?",
+        "p.yaml:15:59: error: the column `n` cannot be a folder's name by its type",
+        "p.yaml:18:15: error: `partitionBy` leaves no column of nothing for the files",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    assert!(shown.contains("\n6 errors"), "{shown}");
+}

@@ -73,8 +73,8 @@ pub struct Peer {
     process: Process,
 }
 
-/// Killed when dropped, if it does not stop by itself.
-struct Process {
+/// A script that answers requests. Killed when dropped, if it does not stop by itself.
+pub struct Process {
     child: Child,
     requests: Option<ChildStdin>,
     answers: Receiver<String>,
@@ -91,7 +91,7 @@ impl Peer {
         let python = tools.pip_program(environment, "python");
         report::say(&format!("starting {}", system.name()));
         let start = Instant::now();
-        let process = Process::start(&python, &script, &scratch)?;
+        let process = Process::start(python_of(&python, &script), &scratch)?;
         Ok(Self { system, start: start.elapsed().as_secs_f64(), python, script, scratch, process })
     }
 
@@ -115,20 +115,26 @@ impl Peer {
         };
         report::say(&format!("{} is started anew: {failed:#}", self.system.name()));
         self.process.kill();
-        self.process = Process::start(&self.python, &self.script, &self.scratch)?;
+        self.process = Process::start(python_of(&self.python, &self.script), &self.scratch)?;
         let again = self.process.ask(request).and_then(|_| self.process.ask(request));
         again.with_context(|| format!("ask {}", self.system.name()))
     }
 }
 
+fn python_of(python: &Path, script: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.arg(script);
+    command
+}
+
 impl Process {
-    fn start(python: &Path, script: &Path, scratch: &Path) -> Result<Self> {
-        let log = scratch.join("log");
-        let mut command = Command::new(python);
-        command.arg(script).arg(scratch).current_dir(scratch).env("PYTHONDONTWRITEBYTECODE", "1");
+    /// A command that is given the folder of its files, and says when it has started.
+    pub fn start(mut command: Command, scratch: &Path) -> Result<Self> {
+        let (log, name) = (scratch.join("peer.log"), format!("{command:?}"));
+        command.arg(scratch).current_dir(scratch).env("PYTHONDONTWRITEBYTECODE", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         // Its Java machine is in its group, so that both can be killed.
-        let mut child = command.process_group(0).spawn().with_context(|| format!("start {}", script.display()))?;
+        let mut child = command.process_group(0).spawn().with_context(|| format!("start {name}"))?;
         let lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
         let (sender, answers) = mpsc::channel();
         // Ends with the process, or when nobody listens any more.
@@ -147,7 +153,7 @@ impl Process {
         Ok(process)
     }
 
-    fn ask(&mut self, request: &Value) -> Result<Value> {
+    pub fn ask(&mut self, request: &Value) -> Result<Value> {
         writeln!(self.requests.as_mut().context("it was stopped")?, "{request}")?;
         self.answer()
     }

@@ -33,6 +33,8 @@ pub struct Options {
     pub seed: Option<u64>,
     pub power_cut: bool,
     pub binary: Option<PathBuf>,
+    /// After this no run begins.
+    pub longest: Option<Duration>,
 }
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -63,8 +65,12 @@ pub fn run(workspace: &Workspace, options: &Options, tell: impl Fn(&str)) -> Res
     let first = options.seed.unwrap_or_else(clock);
     let binary = options.binary.clone().unwrap_or_else(|| workspace.manade());
     let shim = shim(workspace)?;
-    let mut kills = 0;
+    let (mut runs, mut kills) = (0, 0);
+    let begin = Instant::now();
     for seed in first..first + options.runs {
+        if options.longest.is_some_and(|longest| begin.elapsed() > longest) {
+            break;
+        }
         let folder = workspace.scratch("crash")?;
         let start = Instant::now();
         let mut place =
@@ -73,11 +79,13 @@ pub fn run(workspace: &Workspace, options: &Options, tell: impl Fn(&str)) -> Res
             let power = if options.power_cut { " --power-cut" } else { "" };
             format!("again: cargo xtask crash --runs 1 --seed {seed}{power}; what is there: {}", place.folder.display())
         })?;
+        runs += 1;
         kills += told.len();
         tell(&format!("seed {seed}: {} ({:.1} s)", told.join(", "), start.elapsed().as_secs_f64()));
     }
     let how = if options.power_cut { "power cuts" } else { "kills" };
-    tell(&format!("{} runs, {kills} {how}: 0 events lost, 0 doubled", options.runs));
+    let of = if runs == options.runs { String::new() } else { format!(" of {}", options.runs) };
+    tell(&format!("{runs}{of} runs, {kills} {how}: 0 events lost, 0 doubled"));
     Ok(kills)
 }
 

@@ -21,6 +21,13 @@ const FERRETDB: GoProgram = GoProgram {
     package: "github.com/FerretDB/FerretDB/cmd/ferretdb",
     version: "v1.24.2",
     generated: &[("github.com/FerretDB/FerretDB/build/version/version.txt", "v1.24.2\n")],
+    // It asks for one more, empty message after SCRAM's last one, as MongoDB did before 4.4. MongoDB's driver for Rust does
+    // not send that.
+    mended: &[(
+        "github.com/FerretDB/FerretDB/internal/handler/msg_saslcontinue.go",
+        "\"done\", valid, // for compatibility",
+        "\"done\", conv.Valid(), // for compatibility",
+    )],
 };
 
 fn command(place: &Place) -> Result<Command> {

@@ -1,6 +1,7 @@
 //! A loaded `manade up` that is killed, and one whose power is cut, see [`crate::crash`].
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use super::Suite;
 use crate::crash;
@@ -10,6 +11,8 @@ use crate::workspace::Workspace;
 
 const COMPILER: &[Need] = &[Need::Debian { package: "gcc", probe: "cc" }];
 const RUNS: u64 = 25;
+/// On a slow machine there are fewer runs.
+const LONGEST: Duration = Duration::from_mins(8);
 
 pub const KILLS: Suite =
     Suite { name: "crash", needs: COMPILER, run: |workspace, _: &Tools| Ok(run(workspace, false)) };
@@ -18,7 +21,7 @@ pub const POWER_CUTS: Suite =
 
 fn run(workspace: &Workspace, power_cut: bool) -> Outcome {
     let told = RefCell::new(Vec::new());
-    let options = crash::Options { runs: RUNS, seed: None, power_cut, binary: None };
+    let options = crash::Options { runs: RUNS, seed: None, power_cut, binary: None, longest: Some(LONGEST) };
     let done = crash::run(workspace, &options, |line| told.borrow_mut().push(line.to_owned()));
     let told = told.into_inner();
     let passed = told.iter().filter(|line| line.starts_with("seed ")).count() as u64;

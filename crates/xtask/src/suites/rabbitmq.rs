@@ -1,35 +1,33 @@
-//! The source `rabbitmq` against a real broker, through what can happen to either of them.
+//! The source and the sink `rabbitmq` against a real broker, through what can happen to either of them.
 //!
 //! Events are published by pika, each with an id of its own, and counted by id: a lost one is missing, a doubled one is
 //! there twice.
 
-mod certificates;
 mod connect;
-mod proxy;
-mod rig;
+pub mod rig;
+mod sink;
 
 use std::fmt::Write;
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use self::proxy::Proxy;
 use self::rig::Rig;
 use super::Suite;
+use super::certificates::OPENSSL;
+use super::proxy::Proxy;
 use crate::report::Outcome;
 use crate::services::RABBITMQ;
 use crate::tools::{Need, Tools};
 use crate::workspace::Workspace;
 
-const OPENSSL: Need = Need::Debian { package: "openssl", probe: "openssl" };
 const PIKA: Need = Need::Pip { environment: "pika", packages: &["pika==1.3.2", "zstandard==0.25.0"] };
 
 pub const SUITE: Suite = Suite { name: "rabbitmq", needs: &[RABBITMQ.needs[0], OPENSSL, PIKA], run };
 
 type Case = (&'static str, fn(&mut Rig) -> Result<()>);
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 16] = [
     ("messages of every kind", every_kind),
     ("ids in headers and bodies", ids),
     ("manade killed under load", killed),
@@ -42,6 +40,9 @@ const CASES: [Case; 13] = [
     ("a broker that takes no more for a while", blocked),
     ("TLS with certificates of both sides", tls),
     ("a stream, which is refused", stream),
+    ("what `manade generate` publishes", generated),
+    ("rows sent through kills, cuts and an outage", sink::through_faults),
+    ("an exchange that is not there, and has no queue", sink::without_queue),
     ("what `check --connect` says", connect::run),
 ];
 
@@ -206,9 +207,23 @@ fn tls(rig: &mut Rig) -> Result<()> {
     rig.expect_no_secrets(&[line])
 }
 
+/// With the same seed twice: the messages of the second time are those of the first.
+fn generated(rig: &mut Rig) -> Result<()> {
+    rig.start_reading()?;
+    for _ in 0..2 {
+        let said = rig.generate(&["--count", "3000", "--rate", "max", "--seed", "7"])?;
+        ensure!(said.contains("3,000 events sent"), "{said}");
+    }
+    rig.wait_for("all", |rig| Ok(rig.status()?["feed"]["received"] == 6_000 && rig.messages()? == 0))?;
+    rig.expect_each(3_000)?;
+    let repeated = rig.status()?["feed"]["repeated"].clone();
+    ensure!(repeated == 3_000, "{repeated} repeated");
+    Ok(())
+}
+
 /// It would lose messages without a word.
 fn stream(rig: &mut Rig) -> Result<()> {
-    rig.python("stream.py", &[])?;
+    rig.python("declare.py", &["stream"])?;
     rig.declare = "";
     rig.start_reading()?;
     rig.publish(1, 50)?.wait()?;
@@ -218,6 +233,3 @@ fn stream(rig: &mut Rig) -> Result<()> {
     ensure!(rig.events()? == 0);
     Ok(())
 }
-
-/// How long anything may take before it has failed.
-const PATIENCE: Duration = Duration::from_mins(1);

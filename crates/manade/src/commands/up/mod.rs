@@ -23,12 +23,12 @@ use crate::failure::{Context, Failure, Outcome};
 use crate::logs::{self, RateLimit};
 use crate::output::say;
 use crate::screen::Screen;
+use crate::signals;
 use report::Report;
 
 mod listen;
 mod memory;
 mod report;
-mod signals;
 
 /// How often progress is shown, and how soon the end of `--once` is seen.
 const TICK: Duration = Duration::from_millis(250);

@@ -142,6 +142,8 @@ fn live_lines(pipelines: &[PipelineStatus], rates: &Rates) -> Vec<String> {
             ]);
         }
         reasons.extend(reason(pipeline));
+        let sinks = pipeline.results.iter().flat_map(|result| &result.sinks);
+        reasons.extend(sinks.filter_map(|sink| Some(format!("{}: {}", sink.name, sink.trouble.as_ref()?))));
     }
     let mut lines: Vec<String> = table.render(None).lines().map(str::to_owned).collect();
     lines.append(&mut reasons);

@@ -3,17 +3,14 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{PATIENCE, certificates};
-use crate::http;
 use crate::process;
 use crate::server::{Server, lasting_port};
 use crate::services::{self, Place, RABBITMQ, Running};
+use crate::suites::{PATIENCE, certificates, secrets, wait_for};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
@@ -49,8 +46,8 @@ pub struct Publisher(Child);
 impl Rig {
     pub fn new(workspace: &Workspace, tools: &Tools) -> Result<Self> {
         let folder = workspace.scratch("rabbitmq")?;
-        let port = lasting_port()?;
-        let tls_port = port + 1;
+        let port = lasting_port(0)?;
+        let tls_port = lasting_port(port)?;
         let keys = folder.join("keys");
         certificates::make(&keys)?;
         let keys = keys.display();
@@ -93,10 +90,7 @@ impl Rig {
         let folder = self.case_folder();
         fs::create_dir_all(&folder)?;
         fs::write(self.password_file(), PASSWORD)?;
-        for name in ["ca.pem", "stranger.pem", "client.pem", "client.key", "server.key"] {
-            fs::copy(self.folder.join("keys").join(name), folder.join(name))?;
-        }
-        Ok(())
+        certificates::give(&self.folder.join("keys"), &folder)
     }
 
     pub fn queue(&self) -> String {
@@ -107,7 +101,7 @@ impl Rig {
         self.case_folder().join("password")
     }
 
-    fn case_folder(&self) -> PathBuf {
+    pub fn case_folder(&self) -> PathBuf {
         self.folder.join(format!("case-{}", self.case))
     }
 
@@ -127,9 +121,9 @@ impl Rig {
     /// The broker is reached over TLS from the next start on, with a certificate of ours.
     pub fn with_tls(&mut self) {
         self.connection = format!(
-            "url: amqps://{USER}@127.0.0.1:{}/%2f\n    password: {{ file: password }}\n    \
-             tls: {{ ca: {{ file: ca.pem }}, cert: {{ file: client.pem }}, key: {{ file: client.key }} }}\n",
-            self.tls_port
+            "url: amqps://{USER}@127.0.0.1:{}/%2f\n    password: {{ file: password }}\n    {}\n",
+            self.tls_port,
+            certificates::OURS
         );
     }
 
@@ -138,34 +132,45 @@ impl Rig {
         Ok(fs::read_to_string(self.case_folder().join(name))?)
     }
 
-    /// What `manade check --connect` says of a connection and a queue that is not to be declared.
-    pub fn check_connect(&self, connection: &str, queue: &str) -> Result<String> {
+    /// What `manade check --connect` says of a connection, a source and a result's sinks.
+    pub fn check_connect(&self, connection: &str, source: &str, sinks: &str) -> Result<String> {
+        let file = self.case_folder().join("check.yaml");
+        let result = format!("    - {{ name: rows, sql: SELECT id FROM events, sinks: {sinks} }}\n");
+        fs::write(&file, platform(connection, source, &result))?;
+        let mut command = Command::new(&self.program);
+        command.arg("check").arg(&file).arg("--connect").stdin(Stdio::null());
+        Ok(process::run(&mut command, PATIENCE)?.output)
+    }
+
+    /// What `manade generate` says, for the platform that runs.
+    pub fn generate(&self, arguments: &[&str]) -> Result<String> {
         let folder = self.case_folder();
-        let source = format!("rabbitmq: {{ connection: broker, queue: {queue} }}");
-        let text = platform(connection, &source);
-        let file = folder.join("check.yaml");
-        fs::write(&file, text)?;
-        let output =
-            Command::new(&self.program).arg("check").arg(&file).arg("--connect").stdin(Stdio::null()).output()?;
-        Ok([output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat())
+        let mut command = Command::new(&self.program);
+        command.args(["generate", "events"]).arg(folder.join("platform.yaml")).arg("--data").arg(folder.join("data"));
+        process::output_of(command.args(arguments).stdin(Stdio::null()), PATIENCE)
     }
 
     /// `manade up`, over what is there.
     pub fn start(&mut self) -> Result<()> {
-        let folder = self.case_folder();
         let (queue, id, declare) = (self.queue(), self.id, self.declare);
         let source = format!("rabbitmq: {{ connection: broker, queue: {queue}, prefetch: 500, {declare}id: {id} }}");
-        fs::write(folder.join("platform.yaml"), platform(&self.connection, &source))?;
+        self.start_platform(&self.platform(&source, COUNTS))
+    }
+
+    /// The file of a pipeline with a source and these results.
+    pub fn platform(&self, source: &str, results: &str) -> String {
+        platform(&self.connection, source, results)
+    }
+
+    /// `manade up` with this file, over what is there.
+    pub fn start_platform(&mut self, text: &str) -> Result<()> {
+        let folder = self.case_folder();
+        fs::write(folder.join("platform.yaml"), text)?;
         let mut command = self.program();
         command.arg("up").arg(folder.join("platform.yaml")).arg("--data").arg(folder.join("data")).stdin(Stdio::null());
         let mut server = Server::spawn(command, folder.join("log"))?;
         // It is ready only once the broker is.
-        let begun = Instant::now();
-        while !http::get(server.port, "/health/live", "*/*").is_ok_and(|response| response.status == 200) {
-            server.check()?;
-            ensure!(begun.elapsed() < PATIENCE, "manade up does not answer\n{}", server.log());
-            thread::sleep(Duration::from_millis(10));
-        }
+        server.wait_for("/health/live")?;
         self.server = Some(server);
         Ok(())
     }
@@ -251,28 +256,33 @@ impl Rig {
     }
 
     pub fn status(&self) -> Result<Value> {
-        self.get("/api/v1/pipelines/events")
+        self.manade()?.json("/api/v1/pipelines/events")
     }
 
-    fn get(&self, path: &str) -> Result<Value> {
-        let server = self.server.as_ref().context("manade runs")?;
-        let response = http::get(server.port, path, "application/json")?;
-        ensure!(response.status == 200, "{path} answers {}: {}", response.status, response.body);
-        Ok(serde_json::from_str(&response.body)?)
+    /// The status of a result.
+    pub fn result(&self, name: &str) -> Result<Value> {
+        self.manade()?.result("events", name)
+    }
+
+    /// The status of a result's sink.
+    pub fn sink(&self, result: &str) -> Result<Value> {
+        Ok(self.result(result)?["sinks"][0].clone())
+    }
+
+    /// Takes the messages out of the queue; those that have been taken out so far.
+    pub fn collect(&self) -> Result<Vec<Value>> {
+        let file = self.case_folder().join("collected");
+        self.python("collect.py", &[&file.display().to_string()])?;
+        fs::read_to_string(file)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    fn manade(&self) -> Result<&Server> {
+        self.server.as_ref().context("manade runs")
     }
 
     /// Rows of a collection, values with commas between, null as nothing.
     pub fn rows(&self, query: &str) -> Result<Vec<String>> {
-        let rows = self.get(&format!("/data/{query}"))?;
-        let text = |value: &Value| match value {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let row = |row: &Value| {
-            row.as_object().map(|row| row.values().map(text).collect::<Vec<_>>().join(",")).unwrap_or_default()
-        };
-        Ok(rows.as_array().context("rows are an array")?.iter().map(row).collect())
+        self.manade()?.rows(query)
     }
 
     /// Events that are counted.
@@ -293,78 +303,39 @@ impl Rig {
 
     /// These texts are in nothing that Manade shows or keeps.
     pub fn expect_no_secrets(&self, secrets: &[&str]) -> Result<()> {
-        let server = self.server.as_ref().context("manade runs")?;
-        let mut shown = vec![("the log".to_owned(), server.log().into_bytes())];
-        for path in ["/api/v1/pipelines", "/api/v1/pipelines/events", "/metrics", "/health/ready", "/data"] {
-            shown.push((path.to_owned(), http::get(server.port, path, "*/*")?.body.into_bytes()));
-        }
-        shown.push(("its arguments".to_owned(), fs::read(format!("/proc/{}/cmdline", server.id()))?));
-        let mut folders = vec![self.case_folder().join("data")];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder)? {
-                let path = entry?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    // One that has been dropped meanwhile holds nothing.
-                    shown.push((path.display().to_string(), fs::read(&path).unwrap_or_default()));
-                }
-            }
-        }
-        for (what, bytes) in &shown {
-            for secret in secrets {
-                let is_in = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-                ensure!(!is_in, "a secret is in {what}");
-            }
-        }
-        Ok(())
+        secrets::expect_none(self.manade()?, "events", &self.case_folder().join("data"), secrets)
     }
 
     pub fn wait_for(&mut self, what: &str, mut is_there: impl FnMut(&mut Self) -> Result<bool>) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            let found = is_there(self);
-            if matches!(found, Ok(true)) {
-                return Ok(());
-            }
-            if begun.elapsed() > PATIENCE {
-                let status = self.status().map(|status| status.to_string()).unwrap_or_default();
-                match found {
-                    Err(error) => return Err(error.context(format!("waited for {what}"))),
-                    Ok(_) => bail!("waited for {what} in vain; {status}"),
-                }
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(self, what, &mut is_there, |rig| rig.status().map(|status| status.to_string()).unwrap_or_default())
     }
 }
 
-/// The file of a pipeline that counts events by their number.
-fn platform(connection: &str, source: &str) -> String {
+/// Results that count events by their number.
+const COUNTS: &str = "    \
+    - { name: each, sql: 'SELECT id, count(*) AS n FROM events GROUP BY id' }
+    - { name: total, sql: 'SELECT count(*) AS events, count(DISTINCT id) AS ids FROM events' }
+    - name: meta
+      sql: >-
+        SELECT _meta['message_id'] AS message_id, _meta['header.tenant'] AS tenant,
+        _meta['header.attempt'] AS attempt, _meta['header.list'] AS list, _meta['timestamp'] AS at,
+        _meta['type'] AS kind, _meta['routing_key'] AS routing_key FROM events
+";
+
+fn platform(connection: &str, source: &str, results: &str) -> String {
     format!(
         "apiVersion: manade.dev/v1alpha1\nkind: Connection\nmetadata: {{ name: broker }}\nspec:\n  rabbitmq:\n    \
          {connection}---\napiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: {{ name: events }}\nspec:\n  source:\n    \
-         {source}\n  events: {{ schema: {{ id: bigint, text: string }} }}\n  results:\n    \
-         - {{ name: each, sql: 'SELECT id, count(*) AS n FROM events GROUP BY id' }}\n    \
-         - {{ name: total, sql: 'SELECT count(*) AS events, count(DISTINCT id) AS ids FROM events' }}\n    \
-         - name: meta\n      sql: >-\n        SELECT _meta['message_id'] AS message_id, _meta['header.tenant'] AS tenant,\n        \
-         _meta['header.attempt'] AS attempt, _meta['header.list'] AS list, _meta['timestamp'] AS at,\n        \
-         _meta['type'] AS kind, _meta['routing_key'] AS routing_key FROM events\n"
+         {source}\n  events: {{ schema: {{ id: bigint, text: string }} }}\n  results:\n{results}"
     )
 }
 
 impl Publisher {
     /// Until it has published all.
     pub fn wait(mut self) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait()? {
-                ensure!(status.success(), "the publisher ended with {status}");
-                return Ok(());
-            }
-            ensure!(begun.elapsed() < PATIENCE * 3, "the publisher does not end");
-            thread::sleep(Duration::from_millis(20));
-        }
+        let status = process::wait(&mut self.0, PATIENCE * 3)?.context("the publisher does not end")?;
+        ensure!(status.success(), "the publisher ended with {status}");
+        Ok(())
     }
 }
 

@@ -16,7 +16,13 @@ fn pipeline(state: PipelineState, read: u64) -> PipelineStatus {
         watermark: Some(978_310_020_000_000),
         newest: None,
         backlog: 3 << 20,
-        results: vec![ResultStatus { name: "hourly".to_owned(), counters, rows: 1_200, watermark: None }],
+        results: vec![ResultStatus {
+            name: "hourly".to_owned(),
+            counters,
+            rows: 1_200,
+            watermark: None,
+            sinks: Vec::new(),
+        }],
         dead_letters: 1,
         feed: None,
     }
