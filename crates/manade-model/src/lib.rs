@@ -34,7 +34,7 @@ pub use json_schema::json_schema;
 pub use pipeline::{
     CsvOptions, Draft, Emit, EventSchema, Events, FileFormat, FileSource, HttpSource, Late, MessageId, MongoDbSink,
     Name, OutsideSink, OutsideTarget, ParquetSink, Pipeline, PipelineTest, Platform, QueueType, RabbitMqSink,
-    RabbitMqSource, Remember, ResultSpec, Retain, RowColumn, Sink, Source, Sql, Start, Table, Unread,
+    RabbitMqSource, Remember, ResultSpec, Retain, RowColumn, Sink, Source, Sql, Start, StreamStart, Table, Unread,
 };
 pub use types::{Field, SparkType, TimeFormat};
 

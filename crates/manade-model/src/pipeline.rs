@@ -109,6 +109,8 @@ pub struct RabbitMqSource {
     pub prefetch: u16,
     /// How the queue is created where there is none.
     pub declare: Option<QueueType>,
+    /// Where it is begun, if it is a stream.
+    pub from: Option<StreamStart>,
     /// What tells a message that is delivered again.
     pub id: Option<MessageId>,
     /// How long, and how many, ids are known.
@@ -122,6 +124,13 @@ pub struct RabbitMqSource {
 pub enum QueueType {
     Classic,
     Quorum,
+    Stream,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamStart {
+    First,
+    Next,
 }
 
 /// Where a message's id stands.

@@ -296,6 +296,8 @@ static RABBITMQ_SOURCE: Shape = Shape {
     keys: &[
         Key::new("connection", Kind::Name, "The connection to the broker.").required().examples(&["broker"]),
         Key::new("queue", Kind::Text, "The queue's name.").required().examples(&["flights"]),
+        Key::new("from", Kind::Choice(&[("first", "All that it has."), ("next", "What comes from now on.")]), "Says that the queue is a stream, and where it is begun. Later starts go on where reading ended.")
+            .examples(&["first"]),
         Key::new("prefetch", Kind::Count, "Messages that the broker sends ahead of their acknowledgement.").default("2000"),
         Key::new("declare", Kind::Object(&DECLARE), "Create the queue, durable, where there is none; without it: a missing queue is waited for."),
         Key::new("id", MESSAGE_ID, "What tells a message that is delivered again from a new one; without it a message may count twice after a cut.")
@@ -313,7 +315,11 @@ static DECLARE: Shape = Shape {
     written: Written::Any,
     keys: &[Key::new(
         "type",
-        Kind::Choice(&[("quorum", "Replicated over the broker's nodes."), ("classic", "On one node.")]),
+        Kind::Choice(&[
+            ("quorum", "Replicated over the broker's nodes."),
+            ("classic", "On one node."),
+            ("stream", "A log that keeps what was read."),
+        ]),
         "The queue's type.",
     )
     .default("quorum")],

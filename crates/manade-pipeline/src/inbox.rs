@@ -26,6 +26,11 @@ impl Inbox {
         self.log.append(entries)
     }
 
+    /// Where reading goes on in what is called so, see [`manade_store::Mark`].
+    pub fn mark(&self, of: &str) -> Option<u64> {
+        self.log.mark(of)
+    }
+
     /// Accepted events that are not processed yet.
     pub fn waiting(&self) -> u64 {
         self.log.events().end.saturating_sub(self.consumed.load(Ordering::Relaxed))
@@ -41,7 +46,7 @@ pub fn entry(accepted: Accepted, key: Option<IdempotencyKey>) -> Entry {
             (CSV, serde_json::to_vec(&header).ok())
         }
     };
-    Entry { events: accepted.data, format, count: accepted.count, meta, key, accepted_at: system_clock() }
+    Entry { events: accepted.data, format, count: accepted.count, meta, key, mark: None, accepted_at: system_clock() }
 }
 
 /// A JSON object or an empty line a record.

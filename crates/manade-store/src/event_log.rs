@@ -2,7 +2,8 @@
 //!
 //! One thread writes: whatever waits when it is free goes into one frame and one sync. A frame's header lists its
 //! entries, its first section has their bytes (events, then meta, entry after entry), its second the idempotency keys
-//! that were carried over from a file that is about to be dropped (56 bytes each).
+//! that were carried over from a file that is about to be dropped (56 bytes each). An entry that was read from somewhere
+//! says how far: whoever reads goes on from there, so that nothing is read twice or left out whenever it is cut off.
 
 mod keys;
 mod read;
@@ -11,7 +12,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -85,8 +86,18 @@ pub struct Entry {
     pub count: u32,
     pub meta: Option<Vec<u8>>,
     pub key: Option<IdempotencyKey>,
+    /// Where reading goes on behind this entry.
+    pub mark: Option<Mark>,
     /// Microseconds since the epoch.
     pub accepted_at: i64,
+}
+
+/// A place in something outside that is read in order, like a partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What is read.
+    pub of: String,
+    pub at: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +157,8 @@ struct State {
     time: i64,
     parts: VecDeque<Part>,
     keys: Keys,
+    /// The last ones that are durable, by what is read.
+    marks: BTreeMap<String, u64>,
     /// Since the disk refused events, until it takes some again.
     trouble: Option<Trouble>,
 }
@@ -194,6 +207,9 @@ struct Body {
     /// The number of the first event.
     first: u64,
     entries: Vec<EntryRecord>,
+    /// Carried over from a file that is about to be dropped.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    marks: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -209,6 +225,8 @@ struct EntryRecord {
     /// Hashes of the idempotency key and of the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<(Sum, Sum)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<Mark>,
 }
 
 impl EventLog {
@@ -280,6 +298,11 @@ impl EventLog {
     pub fn events(&self) -> std::ops::Range<u64> {
         let state = self.owner.inner.state.lock();
         state.parts.front().map_or(0, |part| part.first_event)..state.next_event
+    }
+
+    /// Where reading goes on in what is called so; durable, and kept however long nothing comes from there.
+    pub fn mark(&self, of: &str) -> Option<u64> {
+        self.owner.inner.state.lock().marks.get(of).copied()
     }
 
     /// Bytes on disk.
@@ -462,8 +485,10 @@ impl State {
             self.keys.restore(&carried?, frame.file.number);
         }
         let mut first_event = body.first;
+        self.marks.extend(body.marks.clone());
         for entry in &body.entries {
             self.time = self.time.max(entry.at);
+            self.pass(entry.mark.as_ref());
             if let Some((key, hash)) = entry.key {
                 self.keys.add(key, Known { hash, first_event, count: entry.count, at: self.time }, frame.file.number);
             }
@@ -476,6 +501,15 @@ impl State {
     }
 
     /// A frame was added to a file.
+    fn pass(&mut self, mark: Option<&Mark>) {
+        if let Some(Mark { of, at }) = mark {
+            match self.marks.get_mut(of) {
+                Some(last) => *last = *at,
+                None => drop(self.marks.insert(of.clone(), *at)),
+            }
+        }
+    }
+
     fn written(&mut self, file: &Arc<LogFile>, body: &Body, end: u64) {
         let oldest = body.entries.first().map(|entry| entry.at);
         if let Some(part) = self.parts.back_mut().filter(|part| part.file.number == file.number) {

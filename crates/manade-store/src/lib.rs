@@ -63,7 +63,7 @@ mod schemas;
 mod store;
 
 pub use error::{AppendError, CommitError, OpenError, ReadError, SnapshotError};
-pub use event_log::{Appended, Entry, EventBounds, EventLog, EventReader, IdempotencyKey, LoggedEntry, Ticket};
+pub use event_log::{Appended, Entry, EventBounds, EventLog, EventReader, IdempotencyKey, LoggedEntry, Mark, Ticket};
 pub use folder::DataFolder;
 pub use hash::hash_columns;
 pub use memory::Memory;

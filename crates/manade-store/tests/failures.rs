@@ -124,8 +124,15 @@ fn events_that_failed_are_refused_and_later_ones_accepted() {
         let log = EventLog::open(dir.path(), bounds.clone()).unwrap();
         let put = |text: &str| {
             let events = text.as_bytes().to_vec();
-            let entry =
-                Entry { events, format: 0, count: 1, meta: None, key: None, accepted_at: manade_store::system_clock() };
+            let entry = Entry {
+                events,
+                format: 0,
+                count: 1,
+                meta: None,
+                key: None,
+                mark: None,
+                accepted_at: manade_store::system_clock(),
+            };
             futures::executor::block_on(log.append(vec![entry]).unwrap())
         };
         // The file that the log begins with has no events, and is dropped behind the first one's back.
@@ -156,6 +163,7 @@ fn a_disk_that_takes_no_events_is_told_of() {
             count: 1,
             meta: None,
             key: None,
+            mark: None,
             accepted_at: manade_store::system_clock(),
         };
         futures::executor::block_on(log.append(vec![entry]).unwrap())

@@ -16,6 +16,7 @@ mod schemathesis;
 mod secrets;
 pub mod soak;
 
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,6 +54,32 @@ pub const ALL: [Suite; 13] = [
 
 /// How long anything may take before it has failed, on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+/// What the cases of a suite run on, one after the other.
+trait Rig {
+    /// Before each case.
+    fn begin(&mut self) -> Result<()>;
+    /// What `manade up` has said since it was started last.
+    fn log(&self) -> String;
+}
+
+type Case<R> = (&'static str, fn(&mut R) -> Result<()>);
+
+/// All failures in one go.
+fn run_cases<R: Rig>(rig: &mut R, cases: &[Case<R>]) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (name, case) in cases {
+        match rig.begin().and_then(|()| case(rig)) {
+            Ok(()) => outcome.passed += 1,
+            Err(error) => {
+                outcome.failed += 1;
+                let _ = writeln!(outcome.output, "{name}: {error:#}\n{}", rig.log());
+            }
+        }
+    }
+    outcome.notes.push(format!("{} passed, {} failed", outcome.passed, outcome.failed));
+    outcome
+}
 
 /// Asks again and again, until it is so; `how` says how things stand where it was in vain.
 fn wait_for<R>(

@@ -24,7 +24,8 @@ use super::error::{Failure, Verdict, number, verdict};
 use crate::ConnectError;
 use crate::drain::Progress;
 
-/// Documents in a command, and their bytes; a command is a document itself, which has 16 MiB at most.
+/// Documents in a command, while the server answers in time, and their bytes; a command is a document itself, which has 16 MiB
+/// at most.
 const TOGETHER: usize = 2_000;
 const BYTES: usize = 8 << 20;
 /// What a server takes as one document.
@@ -42,6 +43,8 @@ pub(crate) struct Writer {
     generation: u64,
     /// Made anew after trouble: a secret may have changed.
     client: Option<Client>,
+    /// Documents in a command: fewer once the server was too slow for so many.
+    together: usize,
 }
 
 /// A part of a write command, and the row that it is of.
@@ -53,7 +56,7 @@ struct Statement {
 impl Writer {
     pub fn new(target: MongoDbSink, info: &Arc<CollectionInfo>, generation: u64) -> Self {
         let names = Names::of(info.columns.iter().map(|column| column.name.as_str()));
-        Self { target, info: Arc::clone(info), names, generation, client: None }
+        Self { target, info: Arc::clone(info), names, generation, client: None, together: TOGETHER }
     }
 
     /// Goes on with a portion. After an error it can be called again.
@@ -65,6 +68,9 @@ impl Writer {
                 Err(Trouble::Store(failure)) => failure,
             };
             self.client = None;
+            if let Failure::NoAnswer(_) = &failure {
+                self.together = (self.together / 4).max(1);
+            }
             if let Failure::Unreached(_) = &failure {
                 // It says why a server cannot be reached, which the driver does not.
                 super::check(&self.target.store).await?;
@@ -86,7 +92,7 @@ impl Writer {
             };
         }
         while progress.next < portion.rows.num_rows() {
-            let together = if progress.alone > 0 { 1 } else { TOGETHER };
+            let together = if progress.alone > 0 { 1 } else { self.together };
             let (statements, mut refused, next) = self.statements(portion, progress.next, together);
             let sent = statements.len() as u64;
             let by_server = self.send_all(portion.kind, &statements).await?;
@@ -97,6 +103,7 @@ impl Writer {
             progress.alone = progress.alone.saturating_sub(next - progress.next);
             progress.breaks = 0;
             progress.next = next;
+            self.together = (self.together * 2).min(TOGETHER);
         }
         Ok(())
     }

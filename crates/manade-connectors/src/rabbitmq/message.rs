@@ -8,25 +8,37 @@ use manade_pipeline::entry;
 use manade_store::{Entry, IdempotencyKey};
 use serde_json::{Map, Value};
 
+use super::stream;
 use crate::body::{self, Said};
 
-/// In order. Messages with an id are an entry each, or an entry an event where the id is in it; others are joined.
-pub fn entries(deliveries: Vec<Delivery>, id: Option<&MessageId>) -> Vec<Entry> {
+/// In order. Messages with an id are an entry each, or an entry an event where the id is in it; others are joined. Those of a
+/// stream are marked, as what is called so.
+pub fn entries(deliveries: Vec<Delivery>, id: Option<&MessageId>, stream: Option<&str>) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut joined = Accepted { meta: Some(Vec::new()), ..Accepted::lines(Vec::new(), 0) };
+    let mut joined_mark = None;
     for delivery in deliveries {
         let (accepted, delivery) = accepted(delivery);
+        let mark = stream.and_then(|stream| stream::mark(&delivery, stream));
+        let before = entries.len();
         match id {
-            None => join(&mut joined, accepted),
+            None => {
+                join(&mut joined, accepted);
+                joined_mark = mark.or(joined_mark);
+                continue;
+            }
             Some(MessageId::Field(path)) => entries.extend(by_event(accepted, path)),
             Some(id) => {
                 let key = key_of(&delivery, id).map(key);
                 entries.push(entry(accepted, key));
             }
         }
+        if let Some(last) = entries[before..].last_mut() {
+            last.mark = mark;
+        }
     }
     if joined.count > 0 {
-        entries.push(entry(joined, None));
+        entries.push(Entry { mark: joined_mark, ..entry(joined, None) });
     }
     entries
 }

@@ -6,6 +6,7 @@ mod message;
 mod publish;
 mod read;
 mod sink;
+mod stream;
 mod transport;
 
 use std::sync::Arc;
@@ -37,7 +38,10 @@ pub(crate) async fn check_queue(source: &RabbitMqSource) -> Result<(), ConnectEr
     let answer = match found {
         Err(_) if source.declare.is_some() => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => may_read(&channel, source).await,
+        Ok(_) => match may_read(&channel, source).await {
+            Ok(()) => stream::check(&connection, source).await,
+            refused => refused,
+        },
     };
     let _ = connection.close(200, "".into()).await;
     answer
@@ -66,6 +70,7 @@ async fn declare(channel: &Channel, queue: &str, queue_type: QueueType) -> lapin
     let name = match queue_type {
         QueueType::Classic => "classic",
         QueueType::Quorum => "quorum",
+        QueueType::Stream => "stream",
     };
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString(name.into()));

@@ -15,8 +15,8 @@ use crate::ConnectError;
 
 /// AMQP's delivery mode of messages that outlive the broker.
 pub const PERSISTENT: u8 = 2;
-/// Until the broker has confirmed what it was sent together.
-pub const CONFIRM: Duration = Duration::from_secs(30);
+/// Until the broker takes a message, or confirms the next one that it has taken.
+const CONFIRM: Duration = Duration::from_secs(30);
 
 pub(crate) struct Publisher {
     source: RabbitMqSource,
@@ -44,34 +44,30 @@ impl Publisher {
 
     /// A message for each line; returns once the broker has all of them.
     pub async fn publish(&mut self, lines: &str) -> Result<(), ConnectError> {
-        let published = timeout(CONFIRM, self.all(lines)).await;
-        published.unwrap_or_else(|_| Err(unconfirmed(&self.source.broker)))
-    }
-
-    pub async fn close(self) {
-        let _ = timeout(CONFIRM, self.connection.close(200, "".into())).await;
-    }
-
-    async fn all(&mut self, lines: &str) -> Result<(), ConnectError> {
+        let broker = self.source.broker.clone();
         let mut confirms = Vec::new();
         for line in lines.lines() {
-            confirms.push(self.one(line).await.map_err(|e| describe(&e, &self.source.broker))?);
+            confirms.push(in_time(&broker, self.one(line)).await?);
         }
         for confirm in confirms {
-            match confirm.await.map_err(|e| describe(&e, &self.source.broker))? {
+            match in_time(&broker, confirm).await? {
                 Confirmation::Ack(None) => {}
                 Confirmation::Ack(Some(_)) => {
                     return Err(ConnectError::new(format!("the queue {} is gone", self.source.queue)));
                 }
                 Confirmation::Nack(_) | Confirmation::NotRequested => {
-                    return Err(refused(&self.source.broker));
+                    return Err(refused(&broker));
                 }
             }
         }
         Ok(())
     }
 
-    async fn one(&mut self, line: &str) -> lapin::Result<PublisherConfirm> {
+    pub async fn close(self) {
+        let _ = timeout(CONFIRM, self.connection.close(200, "".into())).await;
+    }
+
+    fn one(&mut self, line: &str) -> impl Future<Output = lapin::Result<PublisherConfirm>> {
         let id = format!("{}-{}", self.prefix, self.count);
         self.count += 1;
         let properties =
@@ -86,15 +82,18 @@ impl Publisher {
         };
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let queue = self.source.queue.as_str().into();
-        self.channel.basic_publish("".into(), queue, options, line.as_bytes(), properties).await
+        self.channel.basic_publish("".into(), queue, options, line.as_bytes(), properties)
     }
 }
 
-/// Of a broker that says nothing about messages for too long.
-pub fn unconfirmed(broker: &RabbitMq) -> ConnectError {
-    let (url, seconds) = (&broker.url, CONFIRM.as_secs());
-    ConnectError::new(format!("{url} did not confirm messages within {seconds} s"))
-        .with_hint("is the broker out of memory or disk? `rabbitmqctl status` tells its alarms")
+/// What the broker is to answer to one message.
+pub async fn in_time<T>(broker: &RabbitMq, answer: impl Future<Output = lapin::Result<T>>) -> Result<T, ConnectError> {
+    let Ok(answer) = timeout(CONFIRM, answer).await else {
+        let (url, seconds) = (&broker.url, CONFIRM.as_secs());
+        return Err(ConnectError::new(format!("{url} has confirmed no message for {seconds} s"))
+            .with_hint("is the broker out of memory or disk? `rabbitmqctl status` tells its alarms"));
+    };
+    answer.map_err(|e| describe(&e, broker))
 }
 
 /// Of a broker that did not take a message.

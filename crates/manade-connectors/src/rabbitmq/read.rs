@@ -2,7 +2,8 @@
 //!
 //! Messages are taken as they come: whatever has arrived while the log was syncing goes into it together, and is
 //! acknowledged together. A message that is neither acknowledged nor known here comes again after a reconnect; its id says
-//! that it was accepted already.
+//! that it was accepted already. A stream forgets nothing: how far it was read is stored with its messages, and reading goes
+//! on from there.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use manade_model::RabbitMqSource;
 use manade_pipeline::Inbox;
@@ -22,7 +22,7 @@ use super::budget::Budget;
 use super::error::describe;
 use super::message::entries;
 use super::transport::connect;
-use super::{declare, look_at};
+use super::{declare, look_at, stream};
 use crate::ConnectError;
 use crate::backoff::Backoff;
 use crate::feed::{State, Stop};
@@ -42,11 +42,21 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// Until it is stopped, or the log is closed.
 pub async fn read(source: RabbitMqSource, inbox: Inbox, state: Arc<State>, mut stop: Stop) {
     let mut backoff = Backoff::new();
+    let stream = source.from.is_some().then(|| stream::name(&source));
     loop {
+        let next = stream.as_ref().and_then(|stream| inbox.mark(stream));
         let begun = Instant::now();
         let budget = Arc::new(Budget::default());
-        let mut session =
-            Session { source: &source, inbox: &inbox, state: &state, budget, is_drained: true, stop: &mut stop };
+        let mut session = Session {
+            source: &source,
+            stream: stream.as_deref(),
+            inbox: &inbox,
+            state: &state,
+            budget,
+            is_drained: true,
+            next,
+            stop: &mut stop,
+        };
         let Err(error) = session.run().await else { return };
         state.unacknowledged.store(0, Ordering::Relaxed);
         state.ready(None);
@@ -66,11 +76,15 @@ pub async fn read(source: RabbitMqSource, inbox: Inbox, state: Arc<State>, mut s
 /// One connection's time.
 struct Session<'a> {
     source: &'a RabbitMqSource,
+    /// What its marks are called, if the queue is a stream.
+    stream: Option<&'a str>,
     inbox: &'a Inbox,
     state: &'a State,
     budget: Arc<Budget>,
     /// Everything that has arrived was taken.
     is_drained: bool,
+    /// The next message of a stream, if there was one before.
+    next: Option<u64>,
     stop: &'a mut Stop,
 }
 
@@ -103,10 +117,11 @@ impl Session<'_> {
             Some(queue_type) => declare(&channel, &self.source.queue, queue_type).await.map_err(failed)?,
             None => look_at(&channel, &self.source.queue).await.map_err(failed)?,
         };
+        stream::check(connection, self.source).await?;
         channel.basic_qos(self.source.prefetch, BasicQosOptions::default()).await.map_err(failed)?;
         let options = BasicConsumeOptions::default();
-        let consumer =
-            channel.basic_consume(self.source.queue.as_str().into(), "".into(), options, FieldTable::default());
+        let arguments = self.source.from.map(|from| stream::arguments(self.next, from)).unwrap_or_default();
+        let consumer = channel.basic_consume(self.source.queue.as_str().into(), "".into(), options, arguments);
         let consumer = consumer.await.map_err(failed)?;
         Ok((channel, consumer))
     }
@@ -140,7 +155,8 @@ impl Session<'_> {
                 }
                 Next::Count => {
                     let queue = look_at(&channel, &self.source.queue).await.map_err(failed)?;
-                    self.state.ready(Some(u64::from(queue.message_count())));
+                    // Of a stream those are counted too that were read.
+                    self.state.ready(self.source.from.is_none().then(|| u64::from(queue.message_count())));
                 }
                 Next::Stop => return Ok(()),
             }
@@ -149,11 +165,6 @@ impl Session<'_> {
 
     fn arrived(&self, delivery: Option<lapin::Result<Delivery>>) -> Result<Delivery, ConnectError> {
         match delivery {
-            Some(Ok(delivery)) if is_of_stream(&delivery) => {
-                let error =
-                    ConnectError::new(format!("the queue {} is a stream, which is not read", self.source.queue));
-                Err(error.with_hint("read a classic or quorum queue that gets the same messages"))
-            }
             Some(Ok(delivery)) => {
                 self.budget.taken(delivery.data.len());
                 self.state.received.fetch_add(1, Ordering::Relaxed);
@@ -187,7 +198,10 @@ impl Session<'_> {
         }
         let last = deliveries.last().map_or(0, |delivery| delivery.delivery_tag);
         let taken = deliveries.len() as u64;
-        if !self.accept(entries(deliveries, self.source.id.as_ref())).await {
+        if let Some(stream) = self.stream {
+            stream::skip_known(&mut deliveries, &mut self.next, stream);
+        }
+        if !self.accept(entries(deliveries, self.source.id.as_ref(), self.stream)).await {
             return Ok(false);
         }
         // The broker keeps the order of deliveries: all up to the last one are durable.
@@ -223,9 +237,4 @@ impl Session<'_> {
             }
         }
     }
-}
-
-/// A stream's messages say where they stand. Acknowledging them means nothing to it, so that they would be lost in a crash.
-fn is_of_stream(delivery: &Delivery) -> bool {
-    delivery.properties.headers().as_ref().is_some_and(|headers| headers.inner().contains_key("x-stream-offset"))
 }

@@ -17,7 +17,7 @@ use manade_pipeline::values::{write_json, write_string};
 use tokio::time::timeout;
 
 use super::error::{self, describe};
-use super::publish::{self, CONFIRM, PERSISTENT};
+use super::publish::{self, PERSISTENT};
 use super::{PRECONDITION_FAILED, transport};
 use crate::ConnectError;
 use crate::drain::Progress;
@@ -66,37 +66,32 @@ impl Sender {
         // What is not a row's message stands for all rows.
         let messages = portion.rows.num_rows().max(usize::from(portion.kind == PortionKind::RemoveOlder));
         while progress.next < messages {
-            let sent = timeout(CONFIRM, self.some(portion, progress.next, messages)).await;
-            let next = sent.unwrap_or_else(|_| Err(publish::unconfirmed(&self.target.broker)))?;
-            if portion.kind != PortionKind::RemoveOlder {
-                progress.written += (next - progress.next) as u64;
-            }
-            progress.next = next;
+            self.some(portion, progress, messages).await?;
         }
         Ok(())
     }
 
-    /// As many as go together; says which one is next.
-    async fn some(&self, portion: &Portion, first: usize, end: usize) -> Result<usize, ConnectError> {
+    /// As many as go together. However slow the broker is, what it has confirmed is not sent again.
+    async fn some(&self, portion: &Portion, progress: &mut Progress, end: usize) -> Result<(), ConnectError> {
         let link = self.link.as_ref().expect("it was made before");
-        let failed = |e: lapin::Error| describe(&e, &self.target.broker);
-        let (mut confirms, mut bytes, mut row) = (Vec::new(), 0, first);
+        let broker = &self.target.broker;
+        let (mut confirms, mut bytes, mut row) = (Vec::new(), 0, progress.next);
         while row < end && confirms.len() < TOGETHER && bytes < BYTES {
             let body = self.body(portion, row);
             bytes += body.len();
-            confirms.push(self.publish(&link.channel, portion, row, &body).await.map_err(failed)?);
+            confirms.push(publish::in_time(broker, self.publish(&link.channel, portion, row, &body)).await?);
             row += 1;
         }
         for confirm in confirms {
-            match confirm.await.map_err(failed)? {
+            match publish::in_time(broker, confirm).await? {
                 Confirmation::Ack(None) => {}
                 Confirmation::Ack(Some(_)) => return Err(self.unrouted()),
-                Confirmation::Nack(_) | Confirmation::NotRequested => {
-                    return Err(publish::refused(&self.target.broker));
-                }
+                Confirmation::Nack(_) | Confirmation::NotRequested => return Err(publish::refused(broker)),
             }
+            progress.next += 1;
+            progress.written += u64::from(portion.kind != PortionKind::RemoveOlder);
         }
-        Ok(row)
+        Ok(())
     }
 
     async fn publish(

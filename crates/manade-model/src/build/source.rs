@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Connections, files, retain, schema};
-use crate::pipeline::{EventSchema, HttpSource, MessageId, QueueType, RabbitMqSource, Remember, Retain, Source};
+use crate::pipeline::{
+    EventSchema, HttpSource, MessageId, QueueType, RabbitMqSource, Remember, Retain, Source, StreamStart,
+};
 use crate::read::{Got, Item, Object, Reading};
 use crate::types::SparkType;
 use crate::yaml::Mark;
@@ -60,6 +62,7 @@ fn rabbitmq(reading: &mut Reading<'_>, source: &Object<'_>, connections: &Connec
     }
     let declare = queue.object("declare").map(|declare| match declare.choice("type") {
         Some("classic") => QueueType::Classic,
+        Some("stream") => QueueType::Stream,
         _ => QueueType::Quorum,
     });
     Some(RabbitMqSource {
@@ -67,11 +70,26 @@ fn rabbitmq(reading: &mut Reading<'_>, source: &Object<'_>, connections: &Connec
         queue: name(reading, queue, declare.is_some())?,
         prefetch: prefetch?,
         declare,
+        from: stream_start(reading, queue, declare),
         id,
         remember: remember(queue),
         retain: retained(queue),
         place: reading.place(source.key_mark("rabbitmq")?),
     })
+}
+
+fn stream_start(reading: &mut Reading<'_>, queue: &Object<'_>, declare: Option<QueueType>) -> Option<StreamStart> {
+    let from = queue.choice("from").map(|from| if from == "next" { StreamStart::Next } else { StreamStart::First });
+    let is_stream = declare == Some(QueueType::Stream);
+    if let (Some(mark), Some(_), false) = (queue.key_mark("from"), declare, is_stream) {
+        let hint = "write `declare: { type: stream }`, or take `from` out";
+        reading.error(
+            mark,
+            "`from` is of streams, and `declare` makes another queue".to_owned(),
+            Some(hint.to_owned()),
+        );
+    }
+    from.or(is_stream.then_some(StreamStart::First))
 }
 
 /// AMQP's limits of a queue's name.

@@ -70,7 +70,16 @@ fn what_a_queue_may_leave_out() {
     let text = with_broker("rabbitmq: { connection: broker, queue: q, id: message-id, remember: 1 hour, declare: {} }");
     let Source::RabbitMq(queue) = checked_pipeline(&text).source else { panic!() };
     assert_eq!((queue.id, queue.remember.age), (Some(MessageId::Property), Duration::from_hours(1)));
-    assert_eq!(queue.declare, Some(QueueType::Quorum));
+    assert_eq!((queue.declare, queue.from), (Some(QueueType::Quorum), None));
+    for (keys, from) in [
+        ("from: next", StreamStart::Next),
+        ("declare: { type: stream }", StreamStart::First),
+        ("declare: { type: stream }, from: next", StreamStart::Next),
+    ] {
+        let text = with_broker(&format!("rabbitmq: {{ connection: broker, queue: q, {keys} }}"));
+        let Source::RabbitMq(queue) = checked_pipeline(&text).source else { panic!() };
+        assert_eq!(queue.from, Some(from), "{keys}");
+    }
 }
 
 #[test]
@@ -109,8 +118,14 @@ fn wrong_connections() {
         (
             "rabbitmq: { connection: broker, queue: q, declare: { type: mirrored } }",
             64,
-            "`type` expects `quorum` or `classic`",
+            "`type` expects `quorum`, `classic` or `stream`",
         ),
+        (
+            "rabbitmq: { connection: broker, queue: q, from: first, declare: {} }",
+            47,
+            "`from` is of streams, and `declare` makes another queue",
+        ),
+        ("rabbitmq: { connection: broker, queue: q, from: last }", 53, "`from` expects `first` or `next`"),
     ];
     for (source, column, part) in sources {
         check(&with_broker(source), &[(SOURCE, *column, part)]);

@@ -16,6 +16,7 @@ fn entry(number: u64, count: u32) -> Entry {
         count,
         meta: number.is_multiple_of(3).then(|| b"[null]".to_vec()),
         key: None,
+        mark: None,
         accepted_at: 1000 + number as i64,
     }
 }
@@ -185,6 +186,32 @@ fn old_files_go_once_they_are_not_needed_but_their_keys_stay() {
     let log = EventLog::open(dir.path(), small).unwrap();
     assert_eq!(log.events(), events);
     assert!(put(&log, keyed(0, "key 0", 0)).replayed, "its events are gone, the key is known");
+}
+
+#[test]
+fn marks_are_as_durable_as_their_entries_and_outlive_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = EventBounds { bytes: 8 << 10, ..bounds() };
+    let marked = |number: u64, of: &str, at: u64| Entry { mark: Some(Mark { of: of.into(), at }), ..entry(number, 1) };
+    let log = EventLog::open(dir.path(), small.clone()).unwrap();
+    assert_eq!(log.mark("a"), None);
+    put(&log, marked(0, "a", 7));
+    put(&log, marked(1, "b", 3));
+    let writing = log.owner.inner.log.lock();
+    let ticket = log.append(vec![marked(2, "b", 4), marked(3, "b", 5)]).unwrap();
+    assert_eq!((log.mark("a"), log.mark("b")), (Some(7), Some(3)), "what waits for the disk does not count");
+    drop(writing);
+    block_on(ticket).unwrap();
+    assert_eq!((log.mark("a"), log.mark("b")), (Some(7), Some(5)));
+    for number in 4..400 {
+        put(&log, marked(number, "b", number + 2));
+        log.keep_from(log.events().end);
+        log.expire().unwrap();
+    }
+    assert!(log.events().start > 300, "the entry that said it is gone");
+    drop(log);
+    let log = EventLog::open(dir.path(), small).unwrap();
+    assert_eq!((log.mark("a"), log.mark("b")), (Some(7), Some(401)));
 }
 
 /// Age holds for few events too, to an eighth of it, whether more come or not.

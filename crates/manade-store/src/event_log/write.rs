@@ -1,5 +1,6 @@
 //! The writing thread and what is dropped.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::keys::{Known, hashes};
@@ -132,7 +133,7 @@ impl Inner {
         let mut payload = Vec::new();
         let mut known = Vec::new();
         let mut next = first;
-        let mut body = Body { first, entries: Vec::with_capacity(batch.len()) };
+        let mut body = Body { first, entries: Vec::with_capacity(batch.len()), marks: BTreeMap::new() };
         for Queued { entry, .. } in batch {
             payload.extend_from_slice(&entry.events);
             payload.extend_from_slice(entry.meta.as_deref().unwrap_or_default());
@@ -148,6 +149,7 @@ impl Inner {
                 events: entry.events.len() as u64,
                 meta: entry.meta.as_ref().map(|meta| meta.len() as u64),
                 key,
+                mark: entry.mark.clone(),
             });
             next += u64::from(entry.count);
         }
@@ -160,17 +162,18 @@ impl Inner {
             state.keys.add(key, known, places[0].file.number);
         }
         state.keys.bound(time, &self.bounds);
+        body.entries.iter().for_each(|entry| state.pass(entry.mark.as_ref()));
         state.written(&places[0].file, &body, log.tip().end);
         Ok(first)
     }
 
-    /// Drops files that are beyond the bounds and hold nothing that is needed. Idempotency keys are kept: they are
-    /// written again first.
+    /// Drops files that are beyond the bounds and hold nothing that is needed. Idempotency keys and marks are kept: they
+    /// are written again first.
     pub fn expire(&self) -> Result<(), CommitError> {
         let mut log = self.log.lock();
         let now = (self.bounds.clock)();
         self.end_old_file(&mut log, now)?;
-        let (events, carried, first_file) = {
+        let (events, carried, marks, first_file) = {
             let state = self.state.lock();
             let oldest = state.time.max(now).saturating_sub(micros(self.bounds.age));
             let mut bytes = state.bytes();
@@ -187,10 +190,10 @@ impl Inner {
                 return Ok(());
             }
             let first_file = state.parts[drop].file.number;
-            (state.next_event, state.keys.carry(first_file), first_file)
+            (state.next_event, state.keys.carry(first_file), state.marks.clone(), first_file)
         };
-        if !carried.is_empty() {
-            let body = Body { first: events, entries: Vec::new() };
+        if !carried.is_empty() || !marks.is_empty() {
+            let body = Body { first: events, entries: Vec::new(), marks };
             let (_, places) = log.append(&body, vec![&[], &carried])?;
             log.confirm()?;
             let mut state = self.state.lock();
@@ -216,7 +219,7 @@ impl Inner {
             if !is_old || !state.is_spanned(now, &self.bounds) || state.next_event > state.keep_from {
                 return Ok(());
             }
-            Body { first: state.next_event, entries: Vec::new() }
+            Body { first: state.next_event, entries: Vec::new(), marks: BTreeMap::new() }
         };
         log.end_file();
         let (_, places) = log.append(&body, vec![&[]])?;

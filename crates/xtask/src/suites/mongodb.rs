@@ -6,16 +6,15 @@
 mod connect;
 mod rig;
 
-use std::fmt::Write;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use self::rig::Rig;
-use super::Suite;
 use super::certificates::OPENSSL;
 use super::proxy::Proxy;
+use super::{Case, Suite, run_cases};
 use crate::report::Outcome;
 use crate::services::MONGODB;
 use crate::tools::{Need, Tools};
@@ -25,9 +24,7 @@ const PYMONGO: Need = Need::Pip { environment: "pymongo", packages: &["pymongo==
 
 pub const SUITE: Suite = Suite { name: "mongodb", needs: &[MONGODB.needs[0], OPENSSL, PYMONGO], run };
 
-type Case = (&'static str, fn(&mut Rig) -> Result<()>);
-
-const CASES: [Case; 12] = [
+const CASES: [Case<Rig>; 12] = [
     ("rows of every kind of result", rows),
     ("a sink that is added later", added),
     ("rows that `retain` drops", dropped),
@@ -43,19 +40,7 @@ const CASES: [Case; 12] = [
 ];
 
 fn run(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let mut rig = Rig::new(workspace, tools)?;
-    for (name, case) in CASES {
-        match rig.begin().and_then(|()| case(&mut rig)) {
-            Ok(()) => outcome.passed += 1,
-            Err(error) => {
-                outcome.failed += 1;
-                let _ = writeln!(outcome.output, "{name}: {error:#}\n{}", rig.log());
-            }
-        }
-    }
-    outcome.notes.push(format!("{} passed, {} failed", outcome.passed, outcome.failed));
-    Ok(outcome)
+    Ok(run_cases(&mut Rig::new(workspace, tools)?, &CASES))
 }
 
 fn rows(rig: &mut Rig) -> Result<()> {
@@ -83,11 +68,15 @@ fn added(rig: &mut Rig) -> Result<()> {
 }
 
 fn dropped(rig: &mut Rig) -> Result<()> {
-    rig.retain = "retain: 100 KiB";
+    // Long keys, so that few rows are more than is kept.
+    (rig.key, rig.retain) = ("concat(repeat('k', 4000), id)", "retain: 100 KiB");
     rig.start()?;
-    rig.append(1, 20_000)?;
-    rig.wait_for("rows to be dropped", |rig| Ok(rig.result("each")?["expired"].as_u64() > Some(10_000)))?;
-    rig.expect_same(20_000)
+    for round in 0..3 {
+        rig.append(round * 100 + 1, round * 100 + 100)?;
+        rig.wait_for("events", |rig| Ok(rig.status()?["read"] == (round + 1) * 100))?;
+    }
+    rig.wait_for("rows to be dropped", |rig| Ok(rig.result("each")?["expired"].as_u64() > Some(200)))?;
+    rig.expect_same(300)
 }
 
 /// A field's name with a dot is refused by FerretDB.

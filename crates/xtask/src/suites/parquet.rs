@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{PATIENCE, Suite, wait_for};
+use super::{Case, PATIENCE, Suite, run_cases, wait_for};
 use crate::process;
 use crate::report::Outcome;
 use crate::server::Server;
@@ -22,9 +22,7 @@ pub const DUCKDB: Need = Need::Pip { environment: "duckdb", packages: &["duckdb=
 
 pub const SUITE: Suite = Suite { name: "parquet", needs: &[DUCKDB, JAVA, SPARK], run };
 
-type Case = (&'static str, fn(&mut Rig) -> Result<()>);
-
-const CASES: [Case; 4] = [
+const CASES: [Case<Rig>; 4] = [
     ("rows as DuckDB and Spark read them", read),
     ("manade killed under load", killed),
     ("a folder that cannot be made", blocked),
@@ -32,7 +30,6 @@ const CASES: [Case; 4] = [
 ];
 
 fn run(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
     let mut rig = Rig {
         program: workspace.manade(),
         script: workspace.root.join("tests/parquet/read.py"),
@@ -42,20 +39,7 @@ fn run(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
         server: None,
         case: 0,
     };
-    for (name, case) in CASES {
-        rig.server = None;
-        rig.case += 1;
-        match fs::create_dir_all(rig.case_folder()).map_err(Into::into).and_then(|()| case(&mut rig)) {
-            Ok(()) => outcome.passed += 1,
-            Err(error) => {
-                outcome.failed += 1;
-                let log = rig.server.as_ref().map(Server::log).unwrap_or_default();
-                let _ = writeln!(outcome.output, "{name}: {error:#}\n{log}");
-            }
-        }
-    }
-    outcome.notes.push(format!("{} passed, {} failed", outcome.passed, outcome.failed));
-    Ok(outcome)
+    Ok(run_cases(&mut rig, &CASES))
 }
 
 struct Rig {
@@ -115,6 +99,18 @@ fn once(rig: &mut Rig) -> Result<()> {
     process::output_of(rig.up().arg("--once"), PATIENCE)?;
     rig.start("1 hour")?;
     rig.expect_same(500)
+}
+
+impl super::Rig for Rig {
+    fn begin(&mut self) -> Result<()> {
+        self.server = None;
+        self.case += 1;
+        Ok(fs::create_dir_all(self.case_folder())?)
+    }
+
+    fn log(&self) -> String {
+        self.server.as_ref().map(Server::log).unwrap_or_default()
+    }
 }
 
 impl Rig {

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -15,13 +15,19 @@ pub struct Proxy {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Client,
+    Server,
+}
+
 #[derive(Default)]
 struct Shared {
     /// Bytes from the server after which a connection is cut; 0: none is.
     limit: AtomicU64,
     cuts: AtomicU64,
-    /// What clients say is lost.
-    loses: AtomicBool,
+    /// What this side says is lost.
+    loses: Mutex<Option<Side>>,
     ended: AtomicBool,
 }
 
@@ -39,8 +45,8 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
                 let (Ok(client_too), Ok(server_too)) = (client.try_clone(), server.try_clone()) else { continue };
                 let (there, back) = (Arc::clone(&own), Arc::clone(&own));
-                thread::spawn(move || pass(client_too, server_too, &there, false));
-                thread::spawn(move || pass(server, client, &back, true));
+                thread::spawn(move || pass(client_too, server_too, &there, Side::Client));
+                thread::spawn(move || pass(server, client, &back, Side::Server));
             }
         });
         Ok(Self { port, shared })
@@ -55,9 +61,9 @@ impl Proxy {
         self.shared.limit.store(bytes.unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// What clients say is lost from now on; connections that have lost something are cut in the end.
-    pub fn lose(&self, loses: bool) {
-        self.shared.loses.store(loses, Ordering::Relaxed);
+    /// What this side says is lost from now on; connections that have lost something are cut once nothing is lost any more.
+    pub fn lose(&self, side: Option<Side>) {
+        *self.shared.loses.lock().expect("nobody panics with it") = side;
     }
 
     pub fn cuts(&self) -> u64 {
@@ -73,12 +79,12 @@ impl Drop for Proxy {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, shared: &Shared, counts: bool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, shared: &Shared, speaker: Side) {
     // So that the end is noticed while nothing comes.
     let _ = from.set_read_timeout(Some(Duration::from_millis(200)));
     let (mut buffer, mut passed, mut has_lost) = ([0; 4096], 0, false);
     while !shared.ended.load(Ordering::Relaxed) {
-        let loses = || !counts && shared.loses.load(Ordering::Relaxed);
+        let loses = || *shared.loses.lock().expect("nobody panics with it") == Some(speaker);
         if has_lost && !loses() {
             break;
         }
@@ -90,7 +96,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, shared: &Shared, counts: bool) {
         };
         passed += read as u64;
         let limit = shared.limit.load(Ordering::Relaxed);
-        if counts && limit > 0 && passed > limit {
+        if speaker == Side::Server && limit > 0 && passed > limit {
             shared.cuts.fetch_add(1, Ordering::Relaxed);
             break;
         }

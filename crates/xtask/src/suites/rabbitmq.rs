@@ -7,15 +7,14 @@ mod connect;
 pub mod rig;
 mod sink;
 
-use std::fmt::Write;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
 use self::rig::Rig;
-use super::Suite;
 use super::certificates::OPENSSL;
-use super::proxy::Proxy;
+use super::proxy::{Proxy, Side};
+use super::{Case, Rig as _, Suite, run_cases};
 use crate::report::Outcome;
 use crate::services::RABBITMQ;
 use crate::tools::{Need, Tools};
@@ -25,9 +24,7 @@ const PIKA: Need = Need::Pip { environment: "pika", packages: &["pika==1.3.2", "
 
 pub const SUITE: Suite = Suite { name: "rabbitmq", needs: &[RABBITMQ.needs[0], OPENSSL, PIKA], run };
 
-type Case = (&'static str, fn(&mut Rig) -> Result<()>);
-
-const CASES: [Case; 16] = [
+const CASES: [Case<Rig>; 16] = [
     ("messages of every kind", every_kind),
     ("ids in headers and bodies", ids),
     ("manade killed under load", killed),
@@ -39,7 +36,7 @@ const CASES: [Case; 16] = [
     ("a wrong password that is mended", password),
     ("a broker that takes no more for a while", blocked),
     ("TLS with certificates of both sides", tls),
-    ("a stream, which is refused", stream),
+    ("a stream through kills and cuts", stream),
     ("what `manade generate` publishes", generated),
     ("rows sent through kills, cuts and an outage", sink::through_faults),
     ("an exchange that is not there, and has no queue", sink::without_queue),
@@ -47,19 +44,7 @@ const CASES: [Case; 16] = [
 ];
 
 fn run(workspace: &Workspace, tools: &Tools) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let mut rig = Rig::new(workspace, tools)?;
-    for (name, case) in CASES {
-        match rig.begin().and_then(|()| case(&mut rig)) {
-            Ok(()) => outcome.passed += 1,
-            Err(error) => {
-                outcome.failed += 1;
-                let _ = writeln!(outcome.output, "{name}: {error:#}\n{}", rig.log());
-            }
-        }
-    }
-    outcome.notes.push(format!("{} passed, {} failed", outcome.passed, outcome.failed));
-    Ok(outcome)
+    Ok(run_cases(&mut Rig::new(workspace, tools)?, &CASES))
 }
 
 fn every_kind(rig: &mut Rig) -> Result<()> {
@@ -136,10 +121,10 @@ fn cut(rig: &mut Rig) -> Result<()> {
     let proxy = Proxy::start(rig.broker_port())?;
     rig.broker_seen_at(proxy.port());
     rig.start_reading()?;
-    proxy.lose(true);
+    proxy.lose(Some(Side::Client));
     rig.publish(1, 400)?.wait()?;
     rig.wait_for("events", |rig| Ok(rig.events()? == 400))?;
-    proxy.lose(false);
+    proxy.lose(None);
     rig.wait_for("repetitions", |rig| Ok(rig.status()?["feed"]["repeated"] == 400))?;
     proxy.cut_after(Some(60_000));
     rig.publish(401, 4_000)?.wait()?;
@@ -221,15 +206,41 @@ fn generated(rig: &mut Rig) -> Result<()> {
     Ok(())
 }
 
-/// It would lose messages without a word.
+/// Read as another queue it would lose messages without a word. Its messages have no ids that are looked at.
 fn stream(rig: &mut Rig) -> Result<()> {
     rig.python("declare.py", &["stream"])?;
-    rig.declare = "";
-    rig.start_reading()?;
-    rig.publish(1, 50)?.wait()?;
+    (rig.declare, rig.id) = ("", "");
+    rig.start()?;
     rig.wait_for("the refusal to be told", |rig| {
         Ok(rig.status()?["reason"].as_str().is_some_and(|reason| reason.contains("is a stream")))
     })?;
+    rig.publish(1, 1_000)?.wait()?;
     ensure!(rig.events()? == 0);
-    Ok(())
+    rig.kill();
+    let proxy = Proxy::start(rig.broker_port())?;
+    rig.broker_seen_at(proxy.port());
+    rig.declare = "from: first, ";
+    rig.start()?;
+    rig.expect_events(1_000)?;
+    let publisher = rig.publish(1_001, 6_000)?;
+    for seen in [2_000, 3_000, 4_000] {
+        rig.wait_for("events", |rig| Ok(rig.events()? >= seen))?;
+        rig.kill();
+        rig.start()?;
+    }
+    publisher.wait()?;
+    rig.expect_events(6_000)?;
+    proxy.lose(Some(Side::Client));
+    rig.publish(6_001, 6_300)?.wait()?;
+    rig.wait_for("events", |rig| Ok(rig.events()? == 6_300))?;
+    proxy.lose(None);
+    proxy.cut_after(Some(60_000));
+    rig.publish(6_301, 9_000)?.wait()?;
+    rig.wait_for("cuts", |_| Ok(proxy.cuts() >= 3))?;
+    proxy.cut_after(None);
+    rig.expect_events(9_000)?;
+    rig.kill();
+    rig.publish(9_001, 9_100)?.wait()?;
+    rig.start()?;
+    rig.expect_events(9_100)
 }

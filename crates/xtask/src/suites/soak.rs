@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::parquet::{DUCKDB, read_with};
 use super::rabbitmq::rig::Rig;
-use super::{PATIENCE, mongodb, rabbitmq};
+use super::{PATIENCE, Rig as _, mongodb, rabbitmq};
 use crate::process;
 use crate::random::Random;
 use crate::report::say;

@@ -13,7 +13,8 @@ fn the_last_line_of_a_request_is_not_glued_to_the_next_one() {
     let tickets = bodies.map(|body| {
         let count = body.matches('n').count() as u32;
         let events = body.as_bytes().to_vec();
-        log.append(vec![Entry { events, format: LINES, count, meta: None, key: None, accepted_at: 1 }]).unwrap()
+        log.append(vec![Entry { events, format: LINES, count, meta: None, key: None, mark: None, accepted_at: 1 }])
+            .unwrap()
     });
     assert_eq!(log.wait_for(5, Duration::from_mins(1)), 6);
     drop(tickets);
@@ -37,6 +38,7 @@ fn requests_are_joined() {
             count: 1,
             meta: None,
             key: None,
+            mark: None,
             accepted_at: 1000 + n,
         };
         let end = numbers.end as u64;
@@ -72,6 +74,7 @@ fn an_entry_that_cannot_be_read_is_not_passed_over() {
                 count: 1,
                 meta: None,
                 key: None,
+                mark: None,
                 accepted_at: manade_store::system_clock(),
             }])
             .unwrap(),
@@ -115,6 +118,7 @@ fn events_that_are_joined_keep_their_meta() {
         count,
         meta: meta.map(|meta| meta.as_bytes().to_vec()),
         key: None,
+        mark: None,
         accepted_at: 1,
     });
     drop(log.append(entries.to_vec()).unwrap());

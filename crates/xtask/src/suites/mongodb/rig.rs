@@ -12,12 +12,16 @@ use serde_json::Value;
 use crate::process;
 use crate::server::{Server, lasting_port};
 use crate::services::{self, MONGODB, Place, Running};
-use crate::suites::{PATIENCE, certificates, secrets, wait_for};
+use crate::suites::{self, PATIENCE, certificates, secrets, wait_for};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 pub const USER: &str = "tester";
 pub const PASSWORD: &str = "hunter2-is-secret";
+
+/// FerretDB needs a tenth of a second for each document of a command that is updated, and finds it by its `_id` only where that
+/// is text.
+const FEW: &str = "concat('key ', id % 60)";
 
 pub struct Rig {
     program: PathBuf,
@@ -32,7 +36,8 @@ pub struct Rig {
     manade: Option<Server>,
     /// Of the pipeline from the next start on.
     pub has_sinks: bool,
-    /// Of the result `each`, from the next start on.
+    /// Of the result `each`, from the next start on: what its rows are told apart by, and how many are kept.
+    pub key: &'static str,
     pub retain: &'static str,
     /// Counts the cases: each has a database and a data folder of its own.
     case: u32,
@@ -63,25 +68,12 @@ impl Rig {
             connection: String::new(),
             manade: None,
             has_sinks: true,
+            key: FEW,
             retain: "",
             case: 0,
         };
         rig.start_server()?;
         Ok(rig)
-    }
-
-    /// Before each case.
-    pub fn begin(&mut self) -> Result<()> {
-        self.manade = None;
-        self.case += 1;
-        (self.has_sinks, self.retain) = (true, "");
-        self.server_seen_at(self.place.port);
-        if self.server.is_none() {
-            self.start_server()?;
-        }
-        fs::create_dir_all(self.case_folder())?;
-        fs::write(self.password_file(), PASSWORD)?;
-        certificates::give(&self.folder.join("keys"), &self.case_folder())
     }
 
     pub fn password_file(&self) -> PathBuf {
@@ -180,11 +172,6 @@ impl Rig {
         Ok(())
     }
 
-    /// What `manade up` has said since it was started last.
-    pub fn log(&self) -> String {
-        self.manade.as_ref().map(Server::log).unwrap_or_default()
-    }
-
     pub fn status(&self) -> Result<Value> {
         self.get("/api/v1/pipelines/events")
     }
@@ -270,14 +257,34 @@ impl Rig {
              {connection}\n---\napiVersion: manade.dev/v1alpha1\nkind: Pipeline\nmetadata: {{ name: events }}\nspec:\n  \
              source: {{ file: {{ path: events.ndjson, follow: true }} }}\n  \
              events: {{ schema: {{ id: bigint, text: string, tags: 'map<string,string>', amount: 'decimal(10,2)' }} }}\n  results:\n    \
-             - name: each\n      sql: SELECT id, count(*) AS n FROM events GROUP BY id\n      {}\n      {}\n    \
+             - name: each\n      sql: SELECT {} AS id, count(*) AS n FROM events GROUP BY {0}\n      {}\n      {}\n    \
              - name: slots\n      sql: >-\n        SELECT id % 50 AS slot, id % 2 = 0 AS kind, count(*) AS n, max(id) AS last \
              FROM events GROUP BY id % 50, id % 2 = 0\n      {}\n    \
              - name: rows\n      sql: SELECT id, text, tags, amount FROM events\n      {}\n",
+            self.key,
             self.retain,
             sinks("each"),
             sinks("slots"),
             sinks("rows")
         )
+    }
+}
+
+impl suites::Rig for Rig {
+    fn begin(&mut self) -> Result<()> {
+        self.manade = None;
+        self.case += 1;
+        (self.has_sinks, self.key, self.retain) = (true, FEW, "");
+        self.server_seen_at(self.place.port);
+        if self.server.is_none() {
+            self.start_server()?;
+        }
+        fs::create_dir_all(self.case_folder())?;
+        fs::write(self.password_file(), PASSWORD)?;
+        certificates::give(&self.folder.join("keys"), &self.case_folder())
+    }
+
+    fn log(&self) -> String {
+        self.manade.as_ref().map(Server::log).unwrap_or_default()
     }
 }

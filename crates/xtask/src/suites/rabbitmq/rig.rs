@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::process;
 use crate::server::{Server, lasting_port};
 use crate::services::{self, Place, RABBITMQ, Running};
-use crate::suites::{PATIENCE, certificates, secrets, wait_for};
+use crate::suites::{self, PATIENCE, certificates, secrets, wait_for};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
@@ -30,7 +30,7 @@ pub struct Rig {
     /// How `manade` is told to reach the broker: lines below `rabbitmq:`.
     connection: String,
     server: Option<Server>,
-    /// What tells messages apart, from the next start on.
+    /// What tells messages apart, if anything does, from the next start on.
     pub id: &'static str,
     /// How the queue is created where there is none, from the next start on.
     pub declare: &'static str,
@@ -78,23 +78,13 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Before each case.
-    pub fn begin(&mut self) -> Result<()> {
-        self.server = None;
-        self.case += 1;
-        (self.id, self.declare, self.file_limit) = ("message-id", QUORUM, None);
-        self.broker_seen_at(self.place.port);
-        if self.broker.is_none() {
-            self.start_broker()?;
-        }
-        let folder = self.case_folder();
-        fs::create_dir_all(&folder)?;
-        fs::write(self.password_file(), PASSWORD)?;
-        certificates::give(&self.folder.join("keys"), &folder)
-    }
-
     pub fn queue(&self) -> String {
         format!("events-{}", self.case)
+    }
+
+    /// Of the case's sinks.
+    pub fn exchange(&self) -> String {
+        format!("alerts-{}", self.case)
     }
 
     pub fn password_file(&self) -> PathBuf {
@@ -153,7 +143,8 @@ impl Rig {
     /// `manade up`, over what is there.
     pub fn start(&mut self) -> Result<()> {
         let (queue, id, declare) = (self.queue(), self.id, self.declare);
-        let source = format!("rabbitmq: {{ connection: broker, queue: {queue}, prefetch: 500, {declare}id: {id} }}");
+        let id = if id.is_empty() { String::new() } else { format!("id: {id}, ") };
+        let source = format!("rabbitmq: {{ connection: broker, queue: {queue}, {declare}{id}prefetch: 500 }}");
         self.start_platform(&self.platform(&source, COUNTS))
     }
 
@@ -250,11 +241,6 @@ impl Rig {
         command
     }
 
-    /// What `manade up` has said since it was started last.
-    pub fn log(&self) -> String {
-        self.server.as_ref().map(Server::log).unwrap_or_default()
-    }
-
     pub fn status(&self) -> Result<Value> {
         self.manade()?.json("/api/v1/pipelines/events")
     }
@@ -290,10 +276,16 @@ impl Rig {
         Ok(self.rows("total?select=events")?.first().and_then(|events| events.parse().ok()).unwrap_or(0))
     }
 
-    /// Every event from 1 to `last` once, none waiting anywhere.
+    /// Every event from 1 to `last` once, none waiting in the queue.
     pub fn expect_each(&mut self, last: u64) -> Result<()> {
-        let all = |rig: &mut Self| Ok(rig.rows("total?select=ids")? == [last.to_string()] && rig.messages()? == 0);
-        self.wait_for("all events", all)?;
+        self.expect_events(last)?;
+        self.wait_for("the queue to be empty", |rig| Ok(rig.messages()? == 0))?;
+        self.expect_events(last)
+    }
+
+    /// Every event from 1 to `last` once.
+    pub fn expect_events(&mut self, last: u64) -> Result<()> {
+        self.wait_for("all events", |rig| Ok(rig.rows("total?select=ids")? == [last.to_string()]))?;
         let doubled = self.rows("each?n=gt.1&limit=5")?;
         ensure!(doubled.is_empty(), "doubled: {doubled:?}");
         let total = self.rows("total?select=events,ids")?;
@@ -308,6 +300,26 @@ impl Rig {
 
     pub fn wait_for(&mut self, what: &str, mut is_there: impl FnMut(&mut Self) -> Result<bool>) -> Result<()> {
         wait_for(self, what, &mut is_there, |rig| rig.status().map(|status| status.to_string()).unwrap_or_default())
+    }
+}
+
+impl suites::Rig for Rig {
+    fn begin(&mut self) -> Result<()> {
+        self.server = None;
+        self.case += 1;
+        (self.id, self.declare, self.file_limit) = ("message-id", QUORUM, None);
+        self.broker_seen_at(self.place.port);
+        if self.broker.is_none() {
+            self.start_broker()?;
+        }
+        let folder = self.case_folder();
+        fs::create_dir_all(&folder)?;
+        fs::write(self.password_file(), PASSWORD)?;
+        certificates::give(&self.folder.join("keys"), &folder)
+    }
+
+    fn log(&self) -> String {
+        self.server.as_ref().map(Server::log).unwrap_or_default()
     }
 }
 
