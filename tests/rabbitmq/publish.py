@@ -27,6 +27,7 @@ while number <= last:
             channel = pika.BlockingConnection(parameters).channel()
             channel.add_on_return_callback(lambda *_: returned.append(True))
             channel.tx_select()
+        returned.clear()
         end = min(number + TOGETHER, last + 1)
         for n in range(number, end):
             properties = pika.BasicProperties(message_id=str(n), delivery_mode=2, content_type="application/json")
@@ -35,7 +36,6 @@ while number <= last:
         # What comes back comes before the answer to the commit.
         channel.connection.process_data_events(time_limit=0)
         if returned:
-            returned.clear()
             raise OSError("the queue is not there")
         number = end
     except (AMQPError, OSError):

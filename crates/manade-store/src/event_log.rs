@@ -485,10 +485,8 @@ impl State {
             self.keys.restore(&carried?, frame.file.number);
         }
         let mut first_event = body.first;
-        self.marks.extend(body.marks.clone());
         for entry in &body.entries {
             self.time = self.time.max(entry.at);
-            self.pass(entry.mark.as_ref());
             if let Some((key, hash)) = entry.key {
                 self.keys.add(key, Known { hash, first_event, count: entry.count, at: self.time }, frame.file.number);
             }
@@ -501,16 +499,10 @@ impl State {
     }
 
     /// A frame was added to a file.
-    fn pass(&mut self, mark: Option<&Mark>) {
-        if let Some(Mark { of, at }) = mark {
-            match self.marks.get_mut(of) {
-                Some(last) => *last = *at,
-                None => drop(self.marks.insert(of.clone(), *at)),
-            }
-        }
-    }
-
     fn written(&mut self, file: &Arc<LogFile>, body: &Body, end: u64) {
+        self.marks.extend(body.marks.clone());
+        let marks = body.entries.iter().filter_map(|entry| entry.mark.clone());
+        self.marks.extend(marks.map(|Mark { of, at }| (of, at)));
         let oldest = body.entries.first().map(|entry| entry.at);
         if let Some(part) = self.parts.back_mut().filter(|part| part.file.number == file.number) {
             (part.end, part.oldest, part.newest) = (end, part.oldest.or(oldest), self.time);

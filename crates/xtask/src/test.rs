@@ -12,7 +12,7 @@ use crate::workspace::{BUILD, Workspace};
 use crate::{generate, process, tidy};
 
 /// From nothing, all dependencies are compiled.
-const CARGO: Duration = Duration::from_hours(1);
+pub const CARGO: Duration = Duration::from_hours(1);
 /// With [`Options::ci`] no suite begins later than this: a whole run has a limit, and a slow machine must not reach it.
 const LAST_BEGIN: Duration = Duration::from_hours(1);
 

@@ -162,7 +162,6 @@ impl Inner {
             state.keys.add(key, known, places[0].file.number);
         }
         state.keys.bound(time, &self.bounds);
-        body.entries.iter().for_each(|entry| state.pass(entry.mark.as_ref()));
         state.written(&places[0].file, &body, log.tip().end);
         Ok(first)
     }
